@@ -1,0 +1,99 @@
+import type { Lab } from './lab.ts';
+
+/** Nearest-rank percentiles in milliseconds of virtual (true) time. Zero where nothing was seen. */
+export type Percentiles = { p50: number; p95: number; p99: number };
+
+/** Where workers spend their time. `backoff` holds rejected attempts and the waits after them. */
+export type WorkerState = 'read' | 'compute' | 'embed' | 'qdrant' | 'backoff' | 'idle';
+
+/** One worker count of a sweep: what happened, whichever engine ran it. Times are virtual. */
+export type Cell = {
+  workers: number;
+  /** False where the workers do not fit into the host's memory: then nothing was run. */
+  feasible: boolean;
+  seconds: number;
+  /** Records that arrived completely, per second. */
+  recordsPerSecond: number;
+  /** Throughput relative to one worker. */
+  speedup: number;
+  /** Speedup per worker: 1 is linear scaling. */
+  efficiency: number;
+  /** What the simulator says for the same cell. */
+  predictedSeconds: number;
+  openai: {
+    requests: number;
+    succeeded: number;
+    rateLimited: { rpm: number; tpm: number; rpd: number };
+    errors: number;
+    chargedTokens: number;
+    attemptsPerSuccess: number;
+    /** Of admitted requests only: a 429 is quick and would flatter the service. */
+    latencyMs: Percentiles;
+  };
+  qdrant: {
+    requests: number;
+    succeeded: number;
+    timeouts: number;
+    errors: number;
+    pointsPerSecond: number;
+    latencyMs: Percentiles;
+  };
+  mysql: { poolWaitMs: Percentiles };
+  /** In MiB, as resident memory is counted. */
+  memory: { megabytes: number; shareOfHost: number; measured: boolean };
+  /** Mean number of workers in each state. Sums to `workers`. */
+  absorbed: Record<WorkerState, number>;
+  completeness: {
+    records: number;
+    pointsExpected: number;
+    pointsStored: number;
+    recordsFailed: number;
+  };
+};
+
+export type Bottleneck =
+  | 'openai-rpm'
+  | 'openai-tpm'
+  | 'openai-rpd'
+  | 'qdrant'
+  | 'mysql-pool'
+  | 'memory'
+  | 'work-units'
+  | 'client-cpu'
+  | 'none'
+  | 'undetermined';
+
+export type Verdict = {
+  bottleneck: Bottleneck;
+  /** Workers at which the first resource is exactly full; null where nothing binds in the matrix. */
+  knee: number | null;
+  kneeInterval: [number, number] | null;
+  recommendedWorkers: number;
+  nextBottleneck: Bottleneck;
+  action: string;
+  evidence: string[];
+  env: { MAX_WORKERS: number; BATCH_SIZE: number; MYSQL_POOL_SIZE: number };
+};
+
+export type Warning = { code: string; message: string; remedy: string };
+
+export type Provenance = {
+  kneepoint: string;
+  node: string;
+  k6?: string;
+  /** ISO 8601. Absent from what must be reproducible. */
+  startedAt?: string;
+  labHash: string;
+};
+
+/** A whole run: the contract of `sweep.json` (schema/sweep.schema.json). */
+export type Sweep = {
+  schema: 'kneepoint.sweep/1';
+  engine: 'simulate' | 'k6' | 'exec';
+  lab: Lab;
+  provenance: Provenance;
+  cells: Cell[];
+  verdict: Verdict;
+  warnings: Warning[];
+  valid: boolean;
+};

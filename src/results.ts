@@ -1,0 +1,38 @@
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Sweep } from './model/sweep.ts';
+import { renderHtml } from './report/html.ts';
+import { UsageError } from './usage-error.ts';
+
+/** Writes a file so that it is either there as a whole or not at all. */
+export function writeAtomically(path: string, content: string): void {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(temporary, content);
+    renameSync(temporary, path);
+  } catch (error) {
+    throw new UsageError(
+      `--out: cannot write ${path} (${(error as NodeJS.ErrnoException).code}); choose a folder you may write to`,
+    );
+  }
+}
+
+/** `results/<time>-<lab>`, sortable by name. Made at once, so that a folder that can't be written stops a run before it starts. */
+export function resultsFolder(out: string, labName: string, at: Date): string {
+  const time = at.toISOString().slice(0, 19).replaceAll(':', '').replace('T', '-');
+  const folder = join(out, `${time}-${labName}`);
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new UsageError(
+      `--out: cannot make ${folder} (${(error as NodeJS.ErrnoException).code}); choose a folder you may write to`,
+    );
+  }
+  return folder;
+}
+
+export function writeResults(folder: string, sweep: Sweep): void {
+  writeAtomically(join(folder, 'sweep.json'), `${JSON.stringify(sweep, null, 2)}\n`);
+  writeAtomically(join(folder, 'report.html'), renderHtml(sweep));
+}

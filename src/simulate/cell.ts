@@ -1,0 +1,208 @@
+import type { Lab } from '../model/lab.ts';
+import { createEmbeddings, createHost, createUpserts, hintOf } from '../model/services.ts';
+import type { Cell, WorkerState } from '../model/sweep.ts';
+import { createWorker, type Outcome, type Want } from '../model/worker.ts';
+import { createWorkload } from '../model/workload.ts';
+import { createHistogram } from './histogram.ts';
+import { createTimeline } from './timeline.ts';
+
+/** A cell before it is compared with its neighbours. */
+export type RawCell = Omit<Cell, 'speedup' | 'efficiency' | 'predictedSeconds'>;
+
+/** Memory that so many workers hold, in MiB and as a share of the host. */
+export function memoryOf({ worker, host }: Lab, workers: number): Cell['memory'] {
+  const megabytes = worker.baseMemoryMb + workers * worker.memoryMb;
+  return { megabytes, shareOfHost: megabytes / (host.memoryGb * 1_024), measured: false };
+}
+
+/** What a cell is that was not run because its workers do not fit into memory. */
+export function infeasibleCell(lab: Lab, workers: number): RawCell {
+  const none = { p50: 0, p95: 0, p99: 0 };
+  return {
+    workers,
+    feasible: false,
+    seconds: 0,
+    recordsPerSecond: 0,
+    openai: {
+      requests: 0,
+      succeeded: 0,
+      rateLimited: { rpm: 0, tpm: 0, rpd: 0 },
+      errors: 0,
+      chargedTokens: 0,
+      attemptsPerSuccess: 0,
+      latencyMs: none,
+    },
+    qdrant: {
+      requests: 0,
+      succeeded: 0,
+      timeouts: 0,
+      errors: 0,
+      pointsPerSecond: 0,
+      latencyMs: none,
+    },
+    mysql: { poolWaitMs: none },
+    memory: memoryOf(lab, workers),
+    absorbed: { read: 0, compute: 0, embed: 0, qdrant: 0, backoff: 0, idle: workers },
+    completeness: {
+      records: lab.workload.records,
+      pointsExpected: lab.workload.records * lab.workload.chunksPerRecord,
+      pointsStored: 0,
+      recordsFailed: 0,
+    },
+  };
+}
+
+/** Runs the whole pipeline with so many workers in virtual time. Times are whole microseconds. */
+export function simulateCell(lab: Lab, workers: number): RawCell {
+  const memory = memoryOf(lab, workers);
+  if (memory.shareOfHost > 1) return infeasibleCell(lab, workers);
+
+  const workload = createWorkload(lab.workload);
+  const embeddings = createEmbeddings(lab);
+  const upserts = createUpserts(lab);
+  const host = createHost(lab);
+  const timeoutUs = Math.round(lab.qdrant.timeoutMs * 1_000);
+
+  const embedTimes = createHistogram();
+  const upsertTimes = createHistogram();
+  const poolWaits = createHistogram();
+  const spentUs: Record<WorkerState, number> = {
+    read: 0,
+    compute: 0,
+    embed: 0,
+    qdrant: 0,
+    backoff: 0,
+    idle: 0,
+  };
+  const rateLimited = { rpm: 0, tpm: 0, rpd: 0 };
+  const seen = { embeds: 0, embedded: 0, tokens: 0, upserts: 0, upserted: 0, timeouts: 0 };
+  let [recordsFailed, pointsStored, nextClaim, endUs] = [0, 0, 0, 0];
+
+  const crew = Array.from({ length: Math.min(workers, workload.claims) }, () =>
+    createWorker(lab, workload),
+  );
+  const outcomes: Outcome[] = crew.map(() => 'ok');
+  // A worker stores a batch once, however often it had to try: retried upserts are idempotent.
+  const stored = new Int32Array(crew.length).fill(-1);
+  const timeline = createTimeline(crew.length);
+
+  /** Takes up what a worker wants at `nowUs`; its answer comes when the timeline wakes it. */
+  const serve = (id: number, want: Want, nowUs: number): void => {
+    switch (want.kind) {
+      case 'read': {
+        const { waitUs, doneUs } = host.read(nowUs);
+        poolWaits.add(waitUs);
+        spentUs.read += doneUs - nowUs;
+        wake(id, doneUs, 'ok');
+        return;
+      }
+      case 'compute': {
+        const doneUs = host.compute(want.records, nowUs);
+        spentUs.compute += doneUs - nowUs;
+        wake(id, doneUs, 'ok');
+        return;
+      }
+      case 'embed': {
+        const { tokens, inputs, firstRecord, index } = want.batch;
+        const key = { record: firstRecord, attempt: want.attempt, draw: index };
+        const { doneUs, refusal } = embeddings.embed(tokens, inputs, key, nowUs);
+        seen.embeds++;
+        if (refusal) {
+          rateLimited[refusal.name]++;
+          spentUs.backoff += doneUs - nowUs;
+          wake(id, doneUs, { limited: hintOf(refusal, lab.openai.retryAfter) });
+          return;
+        }
+        seen.embedded++;
+        seen.tokens += tokens;
+        spentUs.embed += doneUs - nowUs;
+        embedTimes.add(doneUs - nowUs);
+        stored[id] = -1;
+        wake(id, doneUs, 'ok');
+        return;
+      }
+      case 'upsert': {
+        const { inputs, firstRecord, index } = want.batch;
+        const key = { record: firstRecord, attempt: want.attempt, draw: index };
+        const doneUs = upserts(inputs, key, nowUs);
+        const late = doneUs - nowUs > timeoutUs;
+        const answeredUs = late ? nowUs + timeoutUs : doneUs;
+        seen.upserts++;
+        // Late work is done all the same: the server does not know that nobody waits.
+        if (stored[id] === -1) pointsStored += inputs;
+        stored[id] = index;
+        if (late) seen.timeouts++;
+        else seen.upserted++;
+        spentUs.qdrant += answeredUs - nowUs;
+        upsertTimes.add(answeredUs - nowUs);
+        wake(id, answeredUs, late ? 'failed' : 'ok');
+        return;
+      }
+      case 'sleep': {
+        const waitUs = Math.round(want.ms * 1_000);
+        spentUs.backoff += waitUs;
+        wake(id, nowUs + waitUs, 'ok');
+        return;
+      }
+      case 'done': {
+        recordsFailed += want.recordsFailed;
+        endUs = nowUs;
+        if (nextClaim < workload.claims)
+          serve(id, crew[id]!.begin(workload.claim(nextClaim++)), nowUs);
+      }
+    }
+  };
+  const wake = (id: number, atUs: number, outcome: Outcome) => {
+    outcomes[id] = outcome;
+    timeline.set(id, atUs);
+  };
+
+  for (const [id, worker] of crew.entries())
+    serve(id, worker.begin(workload.claim(nextClaim++)), 0);
+  for (let id = timeline.next(); id >= 0; id = timeline.next())
+    serve(id, crew[id]!.resume(outcomes[id]!), timeline.nowUs);
+
+  const seconds = endUs / 1e6;
+  const mean = (us: number) => us / endUs;
+  const busyUs = spentUs.read + spentUs.compute + spentUs.embed + spentUs.qdrant + spentUs.backoff;
+  const { records, chunksPerRecord } = lab.workload;
+  return {
+    workers,
+    feasible: true,
+    seconds,
+    recordsPerSecond: (records - recordsFailed) / seconds,
+    openai: {
+      requests: seen.embeds,
+      succeeded: seen.embedded,
+      rateLimited,
+      errors: 0,
+      chargedTokens: seen.tokens,
+      attemptsPerSuccess: seen.embedded > 0 ? seen.embeds / seen.embedded : 0,
+      latencyMs: embedTimes.percentilesMs(),
+    },
+    qdrant: {
+      requests: seen.upserts,
+      succeeded: seen.upserted,
+      timeouts: seen.timeouts,
+      errors: 0,
+      pointsPerSecond: pointsStored / seconds,
+      latencyMs: upsertTimes.percentilesMs(),
+    },
+    mysql: { poolWaitMs: poolWaits.percentilesMs() },
+    memory,
+    absorbed: {
+      read: mean(spentUs.read),
+      compute: mean(spentUs.compute),
+      embed: mean(spentUs.embed),
+      qdrant: mean(spentUs.qdrant),
+      backoff: mean(spentUs.backoff),
+      idle: workers - mean(busyUs),
+    },
+    completeness: {
+      records,
+      pointsExpected: records * chunksPerRecord,
+      pointsStored,
+      recordsFailed,
+    },
+  };
+}

@@ -1,0 +1,2 @@
+/** Wrong usage or a wrong lab, explained in one line: exit code 2. Anything else thrown is a bug and keeps its stack. */
+export class UsageError extends Error {}

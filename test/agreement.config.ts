@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+/** Measurements that load the machine: one file at a time, and with all the time they need. */
+export default defineConfig({
+  test: {
+    include: ['test/agreement/**/*.test.ts'],
+    testTimeout: 3_600_000,
+    fileParallelism: false,
+  },
+});
