@@ -28,7 +28,7 @@ const uuidOf = (text: string): string | undefined => {
 };
 
 /** The id in a JSON value, undefined where it is none. The string `"1"` is none. */
-export const pointIdOf = (value: unknown): PointId | undefined => {
+const pointIdOf = (value: unknown): PointId | undefined => {
   if (typeof value === 'string') return uuidOf(value);
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= largestId
     ? (value as number)

@@ -74,7 +74,7 @@ export const upsertPoints = (collection: Collection, points: readonly NewPoint[]
     for (const { name, values } of vectors) {
       if (collection.spaces.get(name)?.distance === 'Cosine') normalise(values);
     }
-    collection.unsorted.push(id);
+    if (!collection.points.has(id)) collection.unsorted.push(id);
     collection.points.set(id, { id, vectors, payload, version });
   }
   return version;

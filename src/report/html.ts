@@ -190,12 +190,15 @@ const scalingChart = (sweep: Sweep): string => {
         )}" y="${top - 8}" text-anchor="${kneeLeft ? 'end' : 'start'}">knee: ${countOf(kneeShown, 'worker')}</text>`;
 
   const chosen = verdict.recommendedWorkers;
-  const chosenRate = confident ? rateAt(measured, chosen) : undefined;
-  const chosenMark =
+  const chosenRate = rateAt(measured, chosen);
+  const ring =
     chosenRate === undefined
-      ? ''
-      : `${upright(chosen, y(chosenRate) + 9, bottom + 28, 'chosenline')}<circle class="chosenring" cx="${round(x(chosen))}" cy="${round(y(chosenRate))}" r="9"/>` +
-        `<text class="strong" x="${round(Math.min(Math.max(x(chosen), left + 22), right - 45))}" y="${bottom + 42}" text-anchor="middle">run ${chosen}</text>`;
+      ? upright(chosen, bottom - 12, bottom, 'chosenline')
+      : `${upright(chosen, y(chosenRate) + 9, bottom, 'chosenline')}<circle class="chosenring" cx="${round(x(chosen))}" cy="${round(y(chosenRate))}" r="9"/>`;
+  const chosenMark =
+    confident && chosen <= most
+      ? `${ring}<text class="strong" x="${round(Math.min(x(chosen), right - 30))}" y="${bottom + 40}" text-anchor="middle">run ${chosen}</text>`
+      : '';
 
   const kind = simulated ? 'simulated' : 'measured';
   const description = `${measured

@@ -1,0 +1,74 @@
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import { runAt } from './deadline.ts';
+import type { Answer, Service } from './endpoint.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    arrivedMs: number;
+  }
+}
+
+function send(reply: FastifyReply, { status, headers, body }: Answer): void {
+  reply.code(status);
+  if (!headers?.['content-type']) reply.header('content-type', 'application/json');
+  if (headers) reply.headers(headers);
+  reply.send(body);
+}
+
+/** Serves a service over HTTP. A delay counts from the request's arrival, so the mock's own work is part of it. */
+export function serve({
+  endpoints,
+  bodyLimitBytes,
+  notFound,
+  badJson,
+  tooLarge,
+}: Service): FastifyInstance {
+  const app = Fastify({
+    bodyLimit: bodyLimitBytes,
+    // Fastify turns Node's guard against slow bodies off; its documentation says to set it.
+    requestTimeout: 120_000,
+    forceCloseConnections: true,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1_000 },
+  });
+  app.decorateRequest('arrivedMs', 0);
+  app.addHook('onRequest', (request, _reply, done) => {
+    request.arrivedMs = performance.now();
+    done();
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
+    if (body === '') return done(null, undefined);
+    try {
+      done(null, JSON.parse(body as string));
+    } catch (error) {
+      done(Object.assign(error as Error, { code: 'BAD_JSON' }));
+    }
+  });
+  app.setNotFoundHandler((request, reply) => send(reply, notFound(request.method, request.url)));
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+      return send(reply, tooLarge(Number(request.headers['content-length'])));
+    if (error.code === 'BAD_JSON') return send(reply, badJson(error.message));
+    throw error;
+  });
+  for (const { method, path, answer } of endpoints) {
+    app.route({
+      method,
+      url: path,
+      handler: (request, reply) => {
+        const given = answer(
+          {
+            headers: request.headers,
+            params: request.params as Record<string, string>,
+            query: request.query as Record<string, string>,
+            body: request.body,
+          },
+          request.arrivedMs,
+        );
+        if (given.delayMs) runAt(request.arrivedMs + given.delayMs, () => send(reply, given));
+        else send(reply, given);
+      },
+    });
+  }
+  return app;
+}
