@@ -65,6 +65,9 @@ export function serve({
           },
           request.arrivedMs,
         );
+        // Only a client of this lab is told: a provider has no such header.
+        if (given.delayMs && request.headers['x-kneepoint-record'] !== undefined)
+          reply.header('x-kneepoint-delay-ms', given.delayMs.toFixed(3));
         if (given.delayMs) runAt(request.arrivedMs + given.delayMs, () => send(reply, given));
         else send(reply, given);
       },

@@ -7,11 +7,15 @@ const json = (status: number, value: unknown): Answer => ({ status, body: JSON.s
 /** What the mocks know of themselves. Always behind a token, on a port of its own. */
 export function adminService(runs: Runs, token: string): Service {
   const expected = Buffer.from(`Bearer ${token}`);
-  const guarded = (answer: () => Answer) => ({ headers }: MockRequest): Answer => {
-    const given = Buffer.from(String(headers.authorization ?? ''));
-    const known = given.length === expected.length && timingSafeEqual(given, expected);
-    return known ? answer() : json(401, { error: 'send the token: Authorization: Bearer <token>' });
-  };
+  const guarded =
+    (answer: () => Answer) =>
+    ({ headers }: MockRequest): Answer => {
+      const given = Buffer.from(String(headers.authorization ?? ''));
+      const known = given.length === expected.length && timingSafeEqual(given, expected);
+      return known
+        ? answer()
+        : json(401, { error: 'send the token: Authorization: Bearer <token>' });
+    };
   const profiles = () =>
     json(200, {
       profiles: runs.all().map(({ name, lab, speed, seen }) => ({

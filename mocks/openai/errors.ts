@@ -52,7 +52,12 @@ const limitNames = {
 };
 
 /** A 429 in the provider's words, by the limit that refused it. */
-export function rateLimited(model: string, refusal: Refusal, hint: Hint, freeTier: boolean): Answer {
+export function rateLimited(
+  model: string,
+  refusal: Refusal,
+  hint: Hint,
+  freeTier: boolean,
+): Answer {
   const { name, limit, used, requested, waitUs } = refusal;
   const type = name === 'tpm' ? 'tokens' : 'requests';
   const visit = 'Visit https://platform.openai.com/account/rate-limits to learn more.';

@@ -1,8 +1,8 @@
 import { chargedTokens } from '../../src/model/limiter.ts';
 import { contentKey } from '../../src/model/random.ts';
 import { hintOf } from '../../src/model/services.ts';
-import type { Answer, MockRequest, Service } from '../endpoint.ts';
 import { drawKeyOf } from '../draw-key.ts';
+import type { Answer, MockRequest, Service } from '../endpoint.ts';
 import type { Run } from '../runs.ts';
 import { goDuration } from './durations.ts';
 import { invalid, missingKey, noModel, openaiError, rateLimited, wrongKey } from './errors.ts';
@@ -48,7 +48,9 @@ function inputsOf(input: unknown): { texts: string[]; tokens: number } | undefin
 
 function readRequest(body: unknown): EmbeddingsRequest | Answer {
   if (body === null || typeof body !== 'object' || Array.isArray(body))
-    return invalid("'$' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.");
+    return invalid(
+      "'$' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.",
+    );
   const given = body as Record<string, unknown>;
   for (const name of ['model', 'input'])
     if (given[name] === undefined)
@@ -63,17 +65,30 @@ function readRequest(body: unknown): EmbeddingsRequest | Answer {
     return invalid(`Invalid 'input': array length must be ${mostInputs} or less.`);
   const inputs = inputsOf(input);
   if (!inputs)
-    return invalid("'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.");
-  if (inputs.texts.includes('')) return invalid("Invalid 'input': input cannot be an empty string.");
+    return invalid(
+      "'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.",
+    );
+  if (inputs.texts.includes(''))
+    return invalid("Invalid 'input': input cannot be an empty string.");
   if (encoding_format !== 'float' && encoding_format !== 'base64')
-    return invalid(`Invalid value for 'encoding_format' = ${String(encoding_format)}. Supported values: ['float', 'base64'].`);
+    return invalid(
+      `Invalid value for 'encoding_format' = ${String(encoding_format)}. Supported values: ['float', 'base64'].`,
+    );
   const { dimensions = native } = given;
   if (given.dimensions !== undefined && model === 'text-embedding-ada-002')
     return invalid('This model does not support specifying dimensions.');
   if (!Number.isInteger(dimensions) || (dimensions as number) < 1)
-    return invalid("Invalid 'dimensions': must be an integer greater than or equal to 1.", null, 'dimensions');
+    return invalid(
+      "Invalid 'dimensions': must be an integer greater than or equal to 1.",
+      null,
+      'dimensions',
+    );
   if ((dimensions as number) > native)
-    return invalid(`Invalid 'dimensions': Must be less than or equal to ${native}.`, null, 'dimensions');
+    return invalid(
+      `Invalid 'dimensions': Must be less than or equal to ${native}.`,
+      null,
+      'dimensions',
+    );
   return {
     model: model as string,
     ...inputs,
@@ -87,9 +102,13 @@ function limitHeaders(run: Run, nowUs: number): Record<string, string> {
   const headers: Record<string, string> = {};
   const standings = run.embeddings.limiter.standings(nowUs);
   // Where a day's limit is in force, the request headers describe it [recorded on the free tier].
-  const requests = standings.find(({ name }) => name === 'rpd') ?? standings.find(({ name }) => name === 'rpm');
+  const requests =
+    standings.find(({ name }) => name === 'rpd') ?? standings.find(({ name }) => name === 'rpm');
   const tokens = standings.find(({ name }) => name === 'tpm');
-  for (const [unit, standing] of [['requests', requests], ['tokens', tokens]] as const) {
+  for (const [unit, standing] of [
+    ['requests', requests],
+    ['tokens', tokens],
+  ] as const) {
     if (!standing) continue;
     headers[`x-ratelimit-limit-${unit}`] = String(standing.limit);
     headers[`x-ratelimit-remaining-${unit}`] = String(standing.remaining);
@@ -163,6 +182,7 @@ export function openaiService(runOf: (key: string) => Run | undefined): Service 
     notFound: (method, path) =>
       openaiError(404, `Invalid URL (${method} ${path})`, 'invalid_request_error', null),
     badJson: () => invalid('We could not parse the JSON body of your request.'),
-    tooLarge: () => openaiError(413, 'The request body is too large.', 'invalid_request_error', null),
+    tooLarge: () =>
+      openaiError(413, 'The request body is too large.', 'invalid_request_error', null),
   };
 }

@@ -29,26 +29,23 @@ const cacheBytes = 64 * 1024 * 1024;
 
 /** Serializes vectors as they go over the wire, remembering the latest ones. */
 export function createVectorCache(): (text: string, dimensions: number, as: Encoding) => string {
-  const caches = new Map<string, Map<string, string>>();
+  const cache = new Map<string, string>();
   let bytes = 0;
   return (text, dimensions, as) => {
-    const kind = `${as}${dimensions}`;
-    let cache = caches.get(kind);
-    if (!cache) caches.set(kind, (cache = new Map()));
-    const known = cache.get(text);
+    const name = `${as}${dimensions} ${text}`;
+    const known = cache.get(name);
     if (known !== undefined) return known;
     const vector = vectorOf(text, dimensions);
     const written =
       as === 'base64'
         ? `"${Buffer.from(vector.buffer).toString('base64')}"`
         : `[${Array.from(vector, (value) => value.toPrecision(8)).join()}]`;
-    bytes += text.length + written.length;
+    bytes += name.length + written.length;
     if (bytes > cacheBytes) {
-      caches.clear();
-      caches.set(kind, (cache = new Map()));
-      bytes = text.length + written.length;
+      cache.clear();
+      bytes = name.length + written.length;
     }
-    cache.set(text, written);
+    cache.set(name, written);
     return written;
   };
 }

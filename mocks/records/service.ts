@@ -30,7 +30,8 @@ export function recordsService(
 
   const readClaim = (request: MockRequest, nowMs: number): Answer => {
     const run = runOf(request);
-    if (!run) return failed(401, 'no profile has this key; use kneepoint-lab or kneepoint-lab-<id>');
+    if (!run)
+      return failed(401, 'no profile has this key; use kneepoint-lab or kneepoint-lab-<id>');
     const workload = createWorkload(run.lab.workload);
     const index = Number(request.params.index);
     if (!Number.isInteger(index) || index < 0 || index >= workload.claims)
@@ -65,7 +66,11 @@ export function recordsService(
 
   return {
     endpoints: [
-      { method: 'GET', path: '/', answer: () => json(200, { title: 'kneepoint records', version }) },
+      {
+        method: 'GET',
+        path: '/',
+        answer: () => json(200, { title: 'kneepoint records', version }),
+      },
       { method: 'GET', path: '/healthz', answer: () => json(200, { status: 'ok' }) },
       { method: 'PUT', path: '/profiles/:id', answer: register },
       { method: 'GET', path: '/claims/:index', answer: readClaim },

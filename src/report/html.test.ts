@@ -9,7 +9,7 @@ const last = exampleSweep.cells[4] as Cell;
 const unbalanced = (html: string): string[] => {
   const open: string[] = [];
   const wrong: string[] = [];
-  const tag = /<(\/?)([a-z0-9]+)((?:\s+[a-zA-Z-]+="[^"<]*")*)\s*(\/?)>/g;
+  const tag = /<(\/?)([a-z0-9]+)((?:\s+[\w-]+="[^"<]*")*)\s*(\/?)>/g;
   const body = html.replace('<!doctype html>', '');
   for (const [, closing, name = '', , self] of body.matchAll(tag)) {
     if (closing) {

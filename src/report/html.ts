@@ -89,7 +89,7 @@ ul.legend li { display: flex; align-items: center; gap: .45rem; } ul.legend svg 
 .warning { background: var(--warnback); border-left: 4px solid var(--warn); border-radius: .3rem; padding: .6rem .9rem; margin: .6rem 0; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: .8rem 1rem; overflow-x: auto; font-size: .9rem; }
 code { overflow-wrap: anywhere; }
-summary { cursor: pointer; }
+details { margin-top: .8rem; } summary { cursor: pointer; }
 @media print { main { max-width: none; } figure, tr { break-inside: avoid; } }
 `;
 
@@ -335,7 +335,7 @@ const standings: [figure: string, standing: string, basis: string][] = [
   [
     'Qdrant plans: slots, latency, points per second',
     'assumption',
-    'Qdrant publishes no such limits. Measure your cluster and set the figures in the lab.',
+    'Assumed for each plan. Measure your own cluster and set the figures in the lab.',
   ],
   [
     'Read, CPU and service times, memory per worker',

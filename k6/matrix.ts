@@ -1,0 +1,152 @@
+/** A lab as a k6 test: the whole matrix, cell after cell, with table and verdict at the end. */
+import exec from 'k6/execution';
+import http from 'k6/http';
+import type { Options, Scenario } from 'k6/options';
+import { analyze } from '../src/analyze/analyze.ts';
+import { completeLab, type Lab } from '../src/model/lab.ts';
+import type { TierName } from '../src/model/tiers.ts';
+import { createWorkload } from '../src/model/workload.ts';
+import { renderSweep } from '../src/report/terminal.ts';
+import { infeasibleCell, memoryOf, simulateCell } from '../src/simulate/cell.ts';
+import { cellOf, cellSpeed, counters, type K6Summary, trends } from './cells.ts';
+import { urls } from './urls.ts';
+import { counter, createVu } from './vu.ts';
+
+type SetupData = { run: string };
+
+/** A whole number from the environment; k6 stops with the message where it is none. */
+function wholeNumber(name: string, most: number): number | undefined {
+  const text = __ENV[name];
+  if (text === undefined || text === '') return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > most)
+    throw new Error(`${name}: must be a whole number from 1 to ${most}, got ${text}`);
+  return value;
+}
+
+/** The lab as `-e WORKERS= -e RECORDS= -e TIER= -e SPEED=` narrow it. */
+function narrowed(lab: Lab): Lab {
+  const workers = wholeNumber('WORKERS', 1_000);
+  const records = wholeNumber('RECORDS', 1_000_000);
+  const speed = wholeNumber('SPEED', 1_000);
+  const openai = __ENV.TIER
+    ? { ...lab.openai, tier: __ENV.TIER as TierName, limits: {} }
+    : lab.openai;
+  return completeLab({
+    ...lab,
+    workers: workers ? [workers] : lab.workers,
+    speed: speed ?? lab.speed,
+    workload: { ...lab.workload, records: records ?? lab.workload.records },
+    openai,
+  });
+}
+
+/** Everything that a k6 script exports. */
+export function matrix(given: Lab) {
+  const lab = narrowed(given);
+  const workload = createWorkload(lab.workload);
+  const fits = (workers: number) => memoryOf(lab, workers).shareOfHost <= 1;
+  const speeds: Record<number, number> = {};
+  const scenarios: Record<string, Scenario> = {};
+  let startSeconds = 0;
+  for (const workers of lab.workers.filter(fits)) {
+    const { seconds } = simulateCell(lab, workers);
+    const speed = cellSpeed(lab, seconds);
+    const realSeconds = seconds / speed;
+    speeds[workers] = speed;
+    scenarios[`workers_${workers}`] = {
+      executor: 'shared-iterations',
+      exec: 'work',
+      vus: Math.min(workers, workload.claims),
+      iterations: workload.claims,
+      maxDuration: `${Math.ceil(60 + 10 * realSeconds)}s`,
+      startTime: `${startSeconds.toFixed(1)}s`,
+      gracefulStop: '0s',
+      env: { KNEEPOINT_CELL: String(workers) },
+      tags: { workers: String(workers) },
+    };
+    startSeconds += 1.2 * realSeconds + 1;
+  }
+  const thresholds: Record<string, string[]> = { http_reqs: ['count>0'] };
+  // An empty threshold makes k6 show the part of a metric that belongs to a cell.
+  for (const workers of Object.keys(speeds))
+    for (const name of [...counters, ...trends]) thresholds[`${name}{workers:${workers}}`] = [];
+
+  const options: Options = {
+    scenarios,
+    thresholds,
+    discardResponseBodies: true,
+    summaryTrendStats: ['min', 'med', 'max', 'p(95)', 'p(99)', 'count'],
+    setupTimeout: '30s',
+    teardownTimeout: '30s',
+  };
+
+  const qdrant = (run: string, workers: number | string) => ({
+    headers: { 'content-type': 'application/json', 'api-key': `kneepoint-lab-${run}-${workers}` },
+    responseType: 'text' as const,
+  });
+
+  function setup(): SetupData {
+    const run = `${Date.now().toString(36)}${Math.floor(Math.random() * 1e6).toString(36)}`;
+    for (const [workers, speed] of Object.entries(speeds)) {
+      const profile = http.put(
+        `${urls.records}/profiles/${run}-${workers}`,
+        JSON.stringify({ lab, speed }),
+        { headers: { 'content-type': 'application/json' }, responseType: 'text' },
+      );
+      if (profile.status === 0)
+        exec.test.abort(`no mocks at ${urls.records}: start them with \`kneepoint mocks\``);
+      if (profile.status !== 200) exec.test.abort(`the mocks refuse the lab: ${profile.body}`);
+      const created = http.put(
+        `${urls.qdrant}/collections/records`,
+        JSON.stringify({ vectors: { size: lab.workload.dimensions, distance: 'Cosine' } }),
+        qdrant(run, workers),
+      );
+      if (created.status !== 200) exec.test.abort(`Qdrant: no collection: ${created.body}`);
+    }
+    return { run };
+  }
+
+  let vu: ((index: number) => void) | undefined;
+  let vuCell = '';
+  function work({ run }: SetupData): void {
+    const cell = __ENV.KNEEPOINT_CELL!;
+    if (!vu || vuCell !== cell) {
+      vu = createVu(lab, workload, speeds[Number(cell)]!, `lab-${run}-${cell}`);
+      vuCell = cell;
+    }
+    vu(exec.scenario.iterationInTest);
+  }
+
+  function teardown({ run }: SetupData): void {
+    for (const workers of Object.keys(speeds)) {
+      const counted = http.post(
+        `${urls.qdrant}/collections/records/points/count`,
+        '{"exact":true}',
+        qdrant(run, workers),
+      );
+      if (counted.status !== 200) continue;
+      const { result } = JSON.parse(String(counted.body)) as { result: { count: number } };
+      counter.kp_points_stored.add(result.count, { workers });
+    }
+  }
+
+  function handleSummary(summary: K6Summary & { state: { isStdOutTTY: boolean } }) {
+    const raw = __ENV.KNEEPOINT_SUMMARY;
+    if (raw) return { [raw]: JSON.stringify({ summary, speeds }, null, 1) };
+    try {
+      const cells = lab.workers.map((workers) =>
+        fits(workers)
+          ? cellOf(lab, workers, workload.claims, summary)
+          : infeasibleCell(lab, workers),
+      );
+      const provenance = { kneepoint: 'k6 script', node: 'none', labHash: '' };
+      const sweep = analyze('k6', lab, cells, provenance);
+      return { stdout: `${renderSweep(sweep, { colour: summary.state.isStdOutTTY })}\n` };
+    } catch (error) {
+      return { stderr: `no verdict: ${(error as Error).message}\n` };
+    }
+  }
+
+  return { options, setup, work, teardown, handleSummary };
+}

@@ -1,0 +1,4 @@
+import { tierLab } from '../src/model/labs.ts';
+import { matrix } from './matrix.ts';
+
+export const { options, setup, work, teardown, handleSummary } = matrix(tierLab('tier-5'));

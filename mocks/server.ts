@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { Lab } from '../src/model/lab.ts';
+import { contentKey } from '../src/model/random.ts';
+import { adminService } from './admin/service.ts';
+import type { Service } from './endpoint.ts';
+import { serve } from './fastify.ts';
+import { openaiService } from './openai/service.ts';
+import { type QdrantScope, qdrantService } from './qdrant/service.ts';
+import { recordsService } from './records/service.ts';
+import { createRuns, type Run, type Runs } from './runs.ts';
+
+export type MockPorts = { openai: number; qdrant: number; records: number; admin: number };
+
+/** Where clients find the mocks unless told otherwise. */
+export const defaultPorts: MockPorts = { openai: 4610, qdrant: 4633, records: 4611, admin: 4612 };
+
+export type MockOptions = {
+  lab: Lab;
+  speed: number;
+  host: string;
+  ports: MockPorts;
+  version: string;
+  checkLab: (given: unknown) => Lab;
+};
+
+/** Running mocks: where they listen, what state they hold, and how to stop them. */
+export type Mocks = {
+  openaiUrl: string;
+  qdrantUrl: string;
+  recordsUrl: string;
+  adminUrl: string;
+  token: string;
+  runs: Runs;
+  close: () => Promise<void>;
+};
+
+const nameIn = (key: string, prefix: string): string | undefined =>
+  key.startsWith(prefix) ? key.slice(prefix.length) : undefined;
+
+function scopeOf(run: Run): QdrantScope {
+  return {
+    store: run.store,
+    upsert({ points, record, attempt, draw, content }, nowMs) {
+      const nowUs = run.clockUs(nowMs);
+      const number = record === undefined ? Number.NaN : Number(record);
+      const key = {
+        record: Number.isSafeInteger(number) ? number : contentKey(content),
+        attempt,
+        draw,
+      };
+      run.seen.upserts++;
+      const doneUs = run.upsert(points, key, nowUs);
+      return { delayMs: (doneUs - nowUs) / 1_000 / run.speed };
+    },
+  };
+}
+
+/** Starts all mocks of a lab. Rejects with the port in the message where one can't be had. */
+export async function startMocks(options: MockOptions): Promise<Mocks> {
+  const { lab, speed, host, ports, version, checkLab } = options;
+  const runs = createRuns(lab, speed);
+  const token = randomBytes(24).toString('base64url');
+  const scopes = new WeakMap<Run, QdrantScope>();
+  const qdrantScope = (key: string) => {
+    const name = nameIn(key, 'kneepoint-');
+    const run = name === undefined ? undefined : runs.qdrant(name);
+    if (!run) return undefined;
+    const known = scopes.get(run) ?? scopeOf(run);
+    scopes.set(run, known);
+    return known;
+  };
+  const openaiRun = (key: string) => {
+    const name = nameIn(key, 'sk-kneepoint-');
+    return name === undefined ? undefined : runs.openai(name);
+  };
+  const services: Record<keyof MockPorts, Service> = {
+    openai: openaiService(openaiRun),
+    qdrant: qdrantService({ scopeOf: qdrantScope }),
+    records: recordsService(runs, version, checkLab),
+    admin: adminService(runs, token),
+  };
+
+  const apps: FastifyInstance[] = [];
+  const close = async () => void (await Promise.all(apps.map((app) => app.close())));
+  const urls = {} as Record<keyof MockPorts, string>;
+  for (const [name, service] of Object.entries(services) as [keyof MockPorts, Service][]) {
+    const app = serve(service);
+    apps.push(app);
+    try {
+      await app.listen({ host, port: ports[name] });
+    } catch (error) {
+      await close();
+      throw Object.assign(error as Error, { portOption: `--${name}-port`, port: ports[name] });
+    }
+    const { port } = app.server.address() as AddressInfo;
+    const shown = host.includes(':') ? `[${host}]` : host;
+    urls[name] = `http://${shown}:${port}`;
+  }
+  return {
+    openaiUrl: `${urls.openai}/v1`,
+    qdrantUrl: urls.qdrant,
+    recordsUrl: urls.records,
+    adminUrl: urls.admin,
+    token,
+    runs,
+    close,
+  };
+}

@@ -1,0 +1,132 @@
+/** The table of commands: what a user can type, and what it exits with. */
+import { Command, CommanderError } from 'commander';
+import type { LabOptions } from './commands/lab-options.ts';
+import type { MocksOptions } from './commands/mocks.ts';
+import type { RunOptions } from './commands/run.ts';
+import { version } from './provenance.ts';
+import { MissingPartError } from './services/missing-part.ts';
+import { UsageError } from './usage-error.ts';
+
+const program = new Command('kneepoint')
+  .description('How many ingestion workers can you run, what binds, and does an upgrade help?')
+  .version(version)
+  .showSuggestionAfterError()
+  .exitOverride()
+  .configureOutput({ writeErr: () => {} });
+
+let exitCode = 0;
+
+const withLabOptions = (command: Command) =>
+  command
+    .option('--workers LIST', 'worker counts, rising: 1,2,5')
+    .option('--records N', 'records to migrate')
+    .option('--tier T', 'OpenAI usage tier, see `kneepoint tiers`')
+    .option('--plan P', 'Qdrant plan, see `kneepoint tiers`')
+    .option('--memory-gb N', 'memory of the host in GiB')
+    .option('--speed N', 'virtual seconds per real second, at most (k6 only)')
+    .option('--seed N', 'same seed, same records and latencies')
+    .option('--json', 'one JSON document on stdout')
+    .option('--out DIR', 'where results go');
+
+const examples = (lines: string[]) =>
+  `\nExamples:\n${lines.map((line) => `  $ kneepoint ${line}\n`).join('')}`;
+
+withLabOptions(
+  program
+    .command('run')
+    .argument('[LAB...]', 'built-in names or files; all built-in labs where none is given')
+    .description('sweeps labs with k6 against the mocks')
+    .option('--engine E', 'k6 or simulate', 'k6'),
+)
+  .addHelpText('after', examples(['run openai-tier-1', 'run my-lab.yaml --workers 1,4,8 --json']))
+  .action(async (names: string[], options: LabOptions & RunOptions) => {
+    const [{ labsFrom }, { run }] = await Promise.all([
+      import('./commands/lab-options.ts'),
+      import('./commands/run.ts'),
+    ]);
+    exitCode = await run(labsFrom(names, options), options);
+  });
+
+withLabOptions(
+  program
+    .command('simulate')
+    .argument('[LAB...]', 'built-in names or files; all built-in labs where none is given')
+    .description('predicts the same in milliseconds, in virtual time'),
+)
+  .addHelpText('after', examples(['simulate', 'simulate openai-tier-1 --tier tier-3']))
+  .action(async (names: string[], options: LabOptions & RunOptions) => {
+    const [{ labsFrom }, { simulate }] = await Promise.all([
+      import('./commands/lab-options.ts'),
+      import('./commands/run.ts'),
+    ]);
+    exitCode = simulate(labsFrom(names, options), options);
+  });
+
+program
+  .command('mocks')
+  .description('serves OpenAI, Qdrant and the records until stopped')
+  .option('--lab L', 'lab behind the key sk-kneepoint-lab')
+  .option('--speed N', 'virtual seconds per real second (1)')
+  .option('--openai-port P', 'port, 0 for any (4610)')
+  .option('--qdrant-port P', 'port, 0 for any (4633)')
+  .option('--records-port P', 'port, 0 for any (4611)')
+  .option('--admin-port P', 'port, 0 for any (4612)')
+  .option('--host H', 'address to listen on', '127.0.0.1')
+  .option('--ready-file F', 'JSON with all addresses, written when all listen')
+  .addHelpText('after', examples(['mocks', 'mocks --lab openai-tier-1 --openai-port 0']))
+  .action(async (options: MocksOptions) => {
+    exitCode = await (await import('./commands/mocks.ts')).mocks(options);
+  });
+
+program
+  .command('labs')
+  .argument('[NAME]', 'prints this one as commented YAML')
+  .description('lists the built-in labs')
+  .addHelpText('after', examples(['labs', 'labs openai-tier-1 > my-lab.yaml']))
+  .action(async (name?: string) => {
+    process.stdout.write((await import('./commands/list.ts')).listLabs(name));
+  });
+
+program
+  .command('tiers')
+  .description('lists tiers and plans with source, date and grade of each figure')
+  .option('--json', 'as JSON')
+  .addHelpText('after', examples(['tiers', 'tiers --json']))
+  .action(async ({ json = false }: { json?: boolean }) => {
+    process.stdout.write((await import('./commands/list.ts')).listTiers(json));
+  });
+
+program
+  .command('doctor')
+  .description('checks what a run needs on this machine')
+  .addHelpText('after', examples(['doctor']))
+  .action(async () => {
+    const result = await (await import('./commands/list.ts')).doctor();
+    process.stdout.write(result.text);
+    exitCode = result.exitCode;
+  });
+
+program.addHelpText('after', examples(['run openai-tier-1', 'simulate', 'mocks']));
+
+function fail(message: string, code: number): void {
+  process.stderr.write(`kneepoint: ${message.replace(/^error: /, '').replaceAll('\n', ' ')}\n`);
+  exitCode = code;
+}
+
+// A reader that stops early (`| head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    const helped = error.exitCode === 0;
+    const bare = error.code === 'commander.help';
+    if (!helped || bare) fail(bare ? 'give a command; see `kneepoint --help`' : error.message, 2);
+  } else if (error instanceof UsageError) fail(error.message, 2);
+  else if (error instanceof MissingPartError) fail(error.message, 4);
+  else throw error;
+}
+process.exitCode = exitCode;

@@ -1,0 +1,50 @@
+import { checkLab, readLabFile } from '../lab-file.ts';
+import type { Lab } from '../model/lab.ts';
+import { labFiles } from '../model/labs.ts';
+import { UsageError } from '../usage-error.ts';
+
+/** Options that change a lab from the command line. */
+export type LabOptions = {
+  workers?: string;
+  records?: string;
+  tier?: string;
+  plan?: string;
+  memoryGb?: string;
+  speed?: string;
+  seed?: string;
+};
+
+function number(option: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value))
+    throw new UsageError(`${option}: must be a number, got "${text}"`);
+  return value;
+}
+
+type Section = Record<string, unknown>;
+
+/** The labs that a command is about: those named, or all built-in ones; each with the options applied. */
+export function labsFrom(names: string[], options: LabOptions): Lab[] {
+  return (names.length > 0 ? names : Object.keys(labFiles)).map((name) => {
+    const given = readLabFile(name);
+    const file = (given !== null && typeof given === 'object' ? given : {}) as Section;
+    const merge = (section: string, change: Section) => ({
+      ...((file[section] as Section | undefined) ?? {}),
+      ...change,
+    });
+    const change: Section = {};
+    if (options.workers !== undefined)
+      change.workers = options.workers.split(',').map((part) => number('--workers', part));
+    if (options.records !== undefined)
+      change.workload = merge('workload', { records: number('--records', options.records) });
+    if (options.tier !== undefined) change.openai = merge('openai', { tier: options.tier });
+    if (options.plan !== undefined) change.qdrant = merge('qdrant', { plan: options.plan });
+    if (options.memoryGb !== undefined)
+      change.host = merge('host', { memoryGb: number('--memory-gb', options.memoryGb) });
+    if (options.speed !== undefined) change.speed = number('--speed', options.speed);
+    if (options.seed !== undefined) change.seed = number('--seed', options.seed);
+    const base =
+      given !== null && typeof given === 'object' && !Array.isArray(given) ? file : given;
+    return checkLab(base === file ? { ...file, ...change } : given, name);
+  });
+}

@@ -1,0 +1,151 @@
+import { writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { analyze, simulateSweep } from '../analyze/analyze.ts';
+import {
+  type CellProgress,
+  createWeights,
+  expectedRealSeconds,
+  K6Failed,
+  runCell,
+} from '../engines/k6.ts';
+import type { Lab } from '../model/lab.ts';
+import type { Sweep } from '../model/sweep.ts';
+import { provenanceOf } from '../provenance.ts';
+import { renderSummary } from '../report/summary.ts';
+import { renderSweep } from '../report/terminal.ts';
+import { resultsFolder, writeResults } from '../results.ts';
+import { findK6 } from '../services/k6-binary.ts';
+import { openMocks } from '../services/open-mocks.ts';
+import type { RawCell } from '../simulate/cell.ts';
+import { UsageError } from '../usage-error.ts';
+import { createProgress } from './progress.ts';
+
+export type RunOptions = { engine?: string; json?: boolean; out?: string };
+
+/** Exit codes of design and documentation. */
+const fine = 0;
+const invalid = 3;
+const interrupted = 130;
+
+const colour = () => process.stdout.isTTY === true && !process.env.NO_COLOR;
+
+function show(sweeps: Sweep[], json: boolean): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify(sweeps.length === 1 ? sweeps[0] : sweeps, null, 2)}\n`);
+    return;
+  }
+  for (const sweep of sweeps)
+    process.stdout.write(`${renderSweep(sweep, { colour: colour() })}\n\n`);
+  if (sweeps.length > 1) process.stdout.write(`${renderSummary(sweeps, { colour: colour() })}\n`);
+}
+
+const exitCodeOf = (sweeps: Sweep[]) => (sweeps.every(({ valid }) => valid) ? fine : invalid);
+
+/** Runs labs in virtual time. Nothing is written unless `--out` asks for it: it is there again in milliseconds. */
+export function simulate(labs: Lab[], { json = false, out }: RunOptions): number {
+  const sweeps = labs.map((lab) => {
+    const sweep = simulateSweep(lab, provenanceOf(lab));
+    if (out !== undefined) writeResults(resultsFolder(out, lab.name, new Date()), sweep);
+    return sweep;
+  });
+  show(sweeps, json);
+  return exitCodeOf(sweeps);
+}
+
+/** Virtual users that run at the same time over all labs: more would disturb each other on two cores. */
+const usersAtOnce = 24;
+
+type LabRun = { lab: Lab; folder: string; labPath: string; cells: Map<number, RawCell> };
+
+/** Runs labs on k6 against the mocks, several cells at a time: keys keep their state apart. */
+export async function run(labs: Lab[], options: RunOptions): Promise<number> {
+  const { engine = 'k6', json = false, out = 'results' } = options;
+  if (engine === 'simulate') return simulate(labs, options);
+  if (engine !== 'k6') throw new UsageError(`--engine: "${engine}" is not one of k6, simulate`);
+
+  const began = new Date();
+  const say = (line: string) => process.stderr.write(`kneepoint: ${line}\n`);
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+
+  const root = new URL('../..', import.meta.url).pathname;
+  const k6 = await findK6({ env: process.env, root, say, signal: stop.signal });
+  const runs: LabRun[] = labs.map((lab) => {
+    const folder = resultsFolder(out, lab.name, began);
+    const labPath = join(folder, 'lab.json');
+    writeFileSync(labPath, JSON.stringify(lab, null, 2));
+    return { lab, folder, labPath, cells: new Map() };
+  });
+  const ports = { openai: 0, qdrant: 0, records: 0, admin: 0 };
+  const mocks = await openMocks(labs[0]!, labs[0]!.speed, '127.0.0.1', ports);
+  const progress = createProgress(process.stderr);
+  const weighted = createWeights(usersAtOnce);
+  const failures: string[] = [];
+
+  // The longest cells first, so that none is left running alone at the end.
+  const cells = runs
+    .flatMap((labRun) => labRun.lab.workers.map((workers) => ({ labRun, workers })))
+    .map((cell) => ({ ...cell, expected: expectedRealSeconds(cell.labRun.lab, cell.workers) }))
+    .sort((a, b) => b.expected - a.expected);
+  const finished = new Map<string, Sweep>();
+  const finish = ({ lab, folder, cells: done }: LabRun): void => {
+    const raw = lab.workers.flatMap((workers) => done.get(workers) ?? []);
+    if (raw.length === 0) return;
+    const provenance = {
+      ...provenanceOf(lab),
+      k6: k6.version,
+      startedAt: began.toISOString(),
+    };
+    const sweep = analyze('k6', lab, raw, provenance);
+    if (raw.length < lab.workers.length) {
+      sweep.valid = false;
+      sweep.warnings.push({
+        code: 'cells-missing',
+        message: `Only ${raw.length} of ${lab.workers.length} worker counts were measured.`,
+        remedy: 'Run the lab again.',
+      });
+    }
+    writeResults(folder, sweep);
+    finished.set(folder, sweep);
+  };
+
+  await Promise.all(
+    cells.map(({ labRun, workers }) =>
+      weighted(workers, async () => {
+        if (stop.signal.aborted) return;
+        const { lab, labPath, folder } = labRun;
+        const cell = `${lab.name} × ${workers}`;
+        const context = { k6: k6.path, mocks, folder, signal: stop.signal };
+        const tell = (state: CellProgress) => progress.update(cell, state, lab.workload.records);
+        try {
+          progress.begin(cell);
+          const raw = await runCell(lab, labPath, workers, context, tell);
+          labRun.cells.set(workers, raw);
+          progress.end(cell, raw);
+          if (labRun.cells.size === lab.workers.length) finish(labRun);
+        } catch (error) {
+          progress.drop(cell);
+          if (stop.signal.aborted) return;
+          if (!(error instanceof K6Failed)) throw error;
+          failures.push(`${lab.name}: ${error.message}`);
+        }
+      }),
+    ),
+  );
+  progress.close();
+  await mocks.close();
+  process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal);
+
+  for (const labRun of runs) if (!finished.has(labRun.folder)) finish(labRun);
+  const sweeps = runs.flatMap(({ folder }) => finished.get(folder) ?? []);
+  if (sweeps.length > 0) show(sweeps, json);
+  for (const failure of failures) say(failure);
+  for (const { folder } of runs)
+    if (finished.has(folder)) say(`report: ${relative('.', join(folder, 'report.html'))}`);
+  if (stop.signal.aborted) {
+    say('interrupted; the finished cells are saved');
+    return interrupted;
+  }
+  return failures.length > 0 ? invalid : exitCodeOf(sweeps);
+}

@@ -1,0 +1,27 @@
+import { type MockPorts, type Mocks, startMocks } from '../../mocks/server.ts';
+import { checkLab } from '../lab-file.ts';
+import type { Lab } from '../model/lab.ts';
+import { version } from '../provenance.ts';
+import { UsageError } from '../usage-error.ts';
+
+/** Starts the mocks, and explains in one line a port or a host that can't be had. */
+export async function openMocks(
+  lab: Lab,
+  speed: number,
+  host: string,
+  ports: MockPorts,
+): Promise<Mocks> {
+  try {
+    const check = (given: unknown) => checkLab(given, 'lab');
+    return await startMocks({ lab, speed, host, ports, version, checkLab: check });
+  } catch (error) {
+    const { code, portOption, port } = error as NodeJS.ErrnoException & {
+      portOption?: string;
+      port?: number;
+    };
+    if (portOption === undefined) throw error;
+    if (code === 'EADDRINUSE')
+      throw new UsageError(`${portOption}: port ${port} is in use; give another, or 0 for any`);
+    throw new UsageError(`${portOption}: cannot listen on ${host}:${port} (${code})`);
+  }
+}
