@@ -12,7 +12,7 @@ import { cellOf, cellSpeed, counters, type K6Summary, trends } from './cells.ts'
 import { urls } from './urls.ts';
 import { counter, createVu } from './vu.ts';
 
-type SetupData = { run: string };
+type SetupData = { run: string; speeds: Record<string, number> };
 
 /** A whole number from the environment; k6 stops with the message where it is none. */
 function wholeNumber(name: string, most: number): number | undefined {
@@ -49,7 +49,9 @@ export function matrix(given: Lab) {
   const speeds: Record<number, number> = {};
   const scenarios: Record<string, Scenario> = {};
   let startSeconds = 0;
-  for (const workers of lab.workers.filter(fits)) {
+  // k6 runs this file once for the options and once for each VU: VUs are told their speed by setup.
+  const counts = __VU === 0 ? lab.workers.filter(fits) : [];
+  for (const workers of counts) {
     const { seconds } = simulateCell(lab, workers);
     const speed = cellSpeed(lab, seconds);
     const realSeconds = seconds / speed;
@@ -104,22 +106,22 @@ export function matrix(given: Lab) {
       );
       if (created.status !== 200) exec.test.abort(`Qdrant: no collection: ${created.body}`);
     }
-    return { run };
+    return { run, speeds };
   }
 
   let vu: ((index: number) => void) | undefined;
   let vuCell = '';
-  function work({ run }: SetupData): void {
+  function work({ run, speeds: given }: SetupData): void {
     const cell = __ENV.KNEEPOINT_CELL!;
     if (!vu || vuCell !== cell) {
-      vu = createVu(lab, workload, speeds[Number(cell)]!, `lab-${run}-${cell}`);
+      vu = createVu(lab, workload, given[cell]!, `lab-${run}-${cell}`);
       vuCell = cell;
     }
     vu(exec.scenario.iterationInTest);
   }
 
-  function teardown({ run }: SetupData): void {
-    for (const workers of Object.keys(speeds)) {
+  function teardown({ run, speeds: given }: SetupData): void {
+    for (const workers of Object.keys(given)) {
       const counted = http.post(
         `${urls.qdrant}/collections/records/points/count`,
         '{"exact":true}',

@@ -32,17 +32,21 @@ const header = (response: Text, name: string): number | undefined => {
   return value === undefined ? undefined : Number(value);
 };
 
+/** By so many milliseconds at most the mocks answer a late request earlier. */
+const mostLateMs = 10;
 /** Milliseconds of harness (loopback, timers) that are taken off a request at most. */
-const mostHarnessMs = 2;
+const mostHarnessMs = 3;
 
 /**
- * Milliseconds that a request took without the harness: the mock says how long it meant to wait. More
+ * Milliseconds that a request took without the harness: the mock says how long it meant to take. More
  * than a little over that is not harness but a slow mock, and stays in the measurement.
  */
-function tookMsOf(response: Text): number {
+function tookMsOf(response: Text, lateMs: number): number {
   const took = response.timings.duration;
   const meant = header(response, 'X-Kneepoint-Delay-Ms');
-  return meant === undefined ? took : took - Math.min(mostHarnessMs, Math.max(0, took - meant));
+  if (meant === undefined) return took;
+  const harness = took - Math.max(0, meant - Math.min(lateMs, mostLateMs));
+  return meant + Math.max(0, harness - mostHarnessMs);
 }
 
 /** Each vector as the text it came in: parsing and printing 512 numbers would cost more than the request. */
@@ -61,12 +65,6 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
   const worker = createWorker(lab, workload);
   const { bytesPerChunk, chunksPerRecord, dimensions } = lab.workload;
   const json = { 'content-type': 'application/json' };
-  const headersOf = (batch: Batch, attempt: number) => ({
-    ...json,
-    'x-kneepoint-record': String(batch.firstRecord),
-    'x-kneepoint-attempt': String(attempt),
-    'x-kneepoint-draw': String(batch.index),
-  });
   let claimFirstChunk = 0;
   let chunks: string[] = [];
   let vectors: string[] = [];
@@ -75,6 +73,14 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
   // (parsing, building bodies) and late timers are taken off the next wait, as a real worker's
   // compute would contain them.
   let dueMs = 0;
+  const lateMs = () => Math.max(0, nowMs() - dueMs);
+  /** Headers of the harness: which draws to take, and by how much the request is late. */
+  const about = (record: number, attempt: number, draw: number, late: number) => ({
+    'x-kneepoint-record': String(record),
+    'x-kneepoint-attempt': String(attempt),
+    'x-kneepoint-draw': String(draw),
+    'x-kneepoint-late-ms': late.toFixed(3),
+  });
   const spend = (name: CounterName, realMs: number) => counter[name].add(realMs * speed);
   const waitFor = (realMs: number) => {
     dueMs += realMs;
@@ -83,6 +89,7 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
   };
 
   const read = (index: number): Outcome => {
+    const late = lateMs();
     const response = http.get(`${urls.records}/claims/${index}`, {
       headers: {
         authorization: `Bearer kneepoint-${profile}`,
@@ -91,7 +98,7 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
       tags: { name: 'read' },
       responseType: 'text',
     }) as Text;
-    const tookMs = tookMsOf(response);
+    const tookMs = tookMsOf(response, late);
     dueMs += tookMs;
     spend('kp_read_ms', tookMs);
     if (response.status !== 200) {
@@ -127,12 +134,17 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
       dimensions,
       encoding_format: 'float',
     });
+    const late = lateMs();
     const response = http.post(`${urls.openai}/embeddings`, body, {
-      headers: { ...headersOf(batch, attempt), authorization: `Bearer sk-kneepoint-${profile}` },
+      headers: {
+        ...json,
+        ...about(batch.firstRecord, attempt, batch.index, late),
+        authorization: `Bearer sk-kneepoint-${profile}`,
+      },
       tags: { name: 'embeddings' },
       responseType: 'text',
     }) as Text;
-    const tookMs = tookMsOf(response);
+    const tookMs = tookMsOf(response, late);
     dueMs += tookMs;
     counter.kp_embeds.add(1);
     if (response.status === 200) {
@@ -164,18 +176,23 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
     for (let index = 0; index < batch.inputs; index++)
       points += `${index ? ',' : ''}{"id":${batch.firstChunk + index + 1},"vector":${vectors[index]},"payload":{"record":${Math.floor((batch.firstChunk + index) / chunksPerRecord) + 1}}}`;
     const timeoutMs = lab.qdrant.timeoutMs / speed;
+    const late = lateMs();
     const response = http.put(
       `${urls.qdrant}/collections/records/points?wait=true`,
       `{"points":[${points}]}`,
       {
-        headers: { ...headersOf(batch, attempt), 'api-key': `kneepoint-${profile}` },
+        headers: {
+          ...json,
+          ...about(batch.firstRecord, attempt, batch.index, late),
+          'api-key': `kneepoint-${profile}`,
+        },
         tags: { name: 'upsert' },
         responseType: 'text',
-        timeout: timeoutMs,
+        timeout: Math.max(1, timeoutMs - late + mostHarnessMs / 2),
       },
     ) as Text;
     const timedOut = response.error_code === 1050;
-    const tookMs = timedOut ? timeoutMs : tookMsOf(response);
+    const tookMs = timedOut ? timeoutMs : tookMsOf(response, late);
     dueMs += tookMs;
     counter.kp_upserts.add(1);
     spend('kp_qdrant_ms', tookMs);

@@ -25,7 +25,7 @@ export function compareCells(lab: Lab, cells: RawCell[]): Cell[] {
 }
 
 /** Loss above which a cell counts as saturated; below it is noise and the end of the run. */
-const saturatedEfficiency = 0.9;
+const saturatedEfficiency = 0.85;
 
 const resourceOf: Record<Exclude<WorkerState, 'backoff'>, Bottleneck> = {
   read: 'mysql-pool',

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { analyze, simulateSweep } from '../analyze/analyze.ts';
 import {
   type CellProgress,
@@ -52,8 +52,9 @@ export function simulate(labs: Lab[], { json = false, out }: RunOptions): number
   return exitCodeOf(sweeps);
 }
 
-/** Virtual users that run at the same time over all labs: more would disturb each other on two cores. */
+// What runs at the same time over all labs: more would disturb each other on two cores.
 const usersAtOnce = 24;
+const cellsAtOnce = 4;
 
 type LabRun = { lab: Lab; folder: string; labPath: string; cells: Map<number, RawCell> };
 
@@ -72,7 +73,7 @@ export async function run(labs: Lab[], options: RunOptions): Promise<number> {
   const root = new URL('../..', import.meta.url).pathname;
   const k6 = await findK6({ env: process.env, root, say, signal: stop.signal });
   const runs: LabRun[] = labs.map((lab) => {
-    const folder = resultsFolder(out, lab.name, began);
+    const folder = resultsFolder(resolve(out), lab.name, began);
     const labPath = join(folder, 'lab.json');
     writeFileSync(labPath, JSON.stringify(lab, null, 2));
     return { lab, folder, labPath, cells: new Map() };
@@ -112,7 +113,7 @@ export async function run(labs: Lab[], options: RunOptions): Promise<number> {
 
   await Promise.all(
     cells.map(({ labRun, workers }) =>
-      weighted(workers, async () => {
+      weighted(Math.max(workers, usersAtOnce / cellsAtOnce), async () => {
         if (stop.signal.aborted) return;
         const { lab, labPath, folder } = labRun;
         const cell = `${lab.name} × ${workers}`;
@@ -140,9 +141,10 @@ export async function run(labs: Lab[], options: RunOptions): Promise<number> {
   for (const labRun of runs) if (!finished.has(labRun.folder)) finish(labRun);
   const sweeps = runs.flatMap(({ folder }) => finished.get(folder) ?? []);
   if (sweeps.length > 0) show(sweeps, json);
-  for (const failure of failures) say(failure);
+  for (const failure of new Set(failures)) say(failure);
   for (const { folder } of runs)
-    if (finished.has(folder)) say(`report: ${relative('.', join(folder, 'report.html'))}`);
+    if (finished.has(folder))
+      say(`report: ${relative(process.cwd(), join(folder, 'report.html'))}`);
   if (stop.signal.aborted) {
     say('interrupted; the finished cells are saved');
     return interrupted;

@@ -24,6 +24,10 @@ export class K6Failed extends Error {}
 
 const script = new URL('../../k6/lab.ts', import.meta.url).pathname;
 
+/** The first thing k6 complained of, without its stack. */
+const reasonIn = (said: string): string =>
+  (/msg="((?:[^"\\]|\\.)+)"/.exec(said)?.[1] ?? said).split(/\\n|\n/)[0]!.slice(0, 300);
+
 /** Runs one cell; `progress` is called a few times a second. Throws K6Failed where k6 brought no result. */
 export async function runCell(
   lab: Lab,
@@ -79,7 +83,7 @@ export async function runCell(
       child.on('close', (exitCode, signalName) => resolve(exitCode ?? signalName ?? 'unknown'));
     });
     if (!existsSync(raw)) {
-      const line = /msg="([^"]+)"/.exec(said)?.[1] ?? said.split('\n')[0] ?? '';
+      const line = reasonIn(said);
       throw new K6Failed(`k6 ended with ${code} at ${workers} workers${line ? `: ${line}` : ''}`);
     }
     const { summary } = JSON.parse(readFileSync(raw, 'utf8')) as { summary: K6Summary };
@@ -87,7 +91,7 @@ export async function runCell(
     return cellOf(lab, workers, claims, summary);
   } catch (error) {
     if (error instanceof MissingSamples) {
-      const line = /msg="([^"]+)"/.exec(said)?.[1];
+      const line = reasonIn(said);
       throw new K6Failed(`${error.message}${line ? `: ${line}` : ''}`);
     }
     throw error;

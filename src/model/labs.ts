@@ -6,7 +6,9 @@ const files: (LabFile & { name: string; about: string })[] = [
   {
     name: 'worked-example',
     about: "the test plan's own table: 75 % and 50 % efficiency at 10 and 20 workers",
-    qdrant: { latency: { fixed: 120, perInFlightAbove: { count: 1, ms: 60, maxMs: 600 } } },
+    qdrant: {
+      latency: { p50: 110, p95: 190, p99: 240, perInFlightAbove: { count: 2, ms: 80, maxMs: 600 } },
+    },
   },
   {
     name: 'openai-tier-1',
