@@ -34,7 +34,7 @@ async function main(command, args) {
   return run(command, args, { stdio: 'inherit', env: { ...process.env, [pathName]: path } });
 }
 
-/** The stamp is written after a whole `npm ci`, so an interrupted one is done again. */
+/** The stamp is written after a whole installation, so an interrupted one is done again. */
 async function installPackages() {
   const stampFile = join(modules, '.kneepoint-setup');
   const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')));
@@ -42,17 +42,28 @@ async function installPackages() {
   const whole = existsSync(join(modules, '.package-lock.json')) && existsSync(pinnedNode);
   if (whole && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return 0;
 
-  say('installing packages (npm ci)');
+  say('installing packages (npm install)');
   // --include=dev: the tools are development dependencies, which NODE_ENV=production would omit.
   // --loglevel=error: npm warns of the Node it runs on, which is not the one the packages run on.
-  const options = ['ci', '--no-audit', '--no-fund', '--include=dev', '--loglevel=error'];
+  // Not npm ci: it refuses a lock file without the binaries of platforms that a registry mirror lacks.
+  // The lock file still decides every version, and --no-save leaves it as it is.
+  const options = [
+    'install',
+    '--no-save',
+    '--no-audit',
+    '--no-fund',
+    '--include=dev',
+    '--loglevel=error',
+  ];
   const code = await run('npm', options, { cwd: root, stdio: ['ignore', 2, 2] });
   if (code !== 0) {
-    say(`npm ci failed with exit code ${code}`);
+    say(`npm install failed with exit code ${code}`);
     return code;
   }
   if (!existsSync(pinnedNode)) {
-    say('npm ci left out the pinned Node: its install script must be allowed (ignore-scripts?)');
+    say(
+      'npm install left out the pinned Node: its install script must be allowed (ignore-scripts?)',
+    );
     return 1;
   }
   writeFileSync(stampFile, stamp);

@@ -81,12 +81,3 @@ export const plans: Record<PlanName, Plan> = {
     origin: assumed,
   },
 };
-
-/** The plans a user can buy, smallest first. */
-export const planLadder: PlanName[] = [
-  'free',
-  'starter',
-  'standard-2',
-  'standard-4',
-  'standard-16',
-];
