@@ -18,15 +18,15 @@ let exitCode = 0;
 
 const withLabOptions = (command: Command) =>
   command
-    .option('--workers LIST', 'worker counts, rising: 1,2,5')
-    .option('--records N', 'records to migrate')
-    .option('--tier T', 'OpenAI usage tier, see `kneepoint tiers`')
-    .option('--plan P', 'Qdrant plan, see `kneepoint tiers`')
-    .option('--memory-gb N', 'memory of the host in GiB')
-    .option('--speed N', 'virtual seconds per real second, at most (k6 only)')
-    .option('--seed N', 'same seed, same records and latencies')
+    .option('--workers <LIST>', 'worker counts, rising: 1,2,5')
+    .option('--records <N>', 'records to migrate')
+    .option('--tier <T>', 'OpenAI usage tier, see `kneepoint tiers`')
+    .option('--plan <P>', 'Qdrant plan, see `kneepoint tiers`')
+    .option('--memory-gb <N>', 'memory of the host in GiB')
+    .option('--speed <N>', 'virtual seconds per real second, at most (k6 only)')
+    .option('--seed <N>', 'same seed, same records and latencies')
     .option('--json', 'one JSON document on stdout')
-    .option('--out DIR', 'where results go');
+    .option('--out <DIR>', 'where results go');
 
 const examples = (lines: string[]) =>
   `\nExamples:\n${lines.map((line) => `  $ kneepoint ${line}\n`).join('')}`;
@@ -36,7 +36,7 @@ withLabOptions(
     .command('run')
     .argument('[LAB...]', 'built-in names or files; all built-in labs where none is given')
     .description('sweeps labs with k6 against the mocks')
-    .option('--engine E', 'k6 or simulate', 'k6'),
+    .option('--engine <E>', 'k6 or simulate', 'k6'),
 )
   .addHelpText('after', examples(['run openai-tier-1', 'run my-lab.yaml --workers 1,4,8 --json']))
   .action(async (names: string[], options: LabOptions & RunOptions) => {
@@ -65,14 +65,14 @@ withLabOptions(
 program
   .command('mocks')
   .description('serves OpenAI, Qdrant and the records until stopped')
-  .option('--lab L', 'lab behind the key sk-kneepoint-lab')
-  .option('--speed N', 'virtual seconds per real second (1)')
-  .option('--openai-port P', 'port, 0 for any (4610)')
-  .option('--qdrant-port P', 'port, 0 for any (4633)')
-  .option('--records-port P', 'port, 0 for any (4611)')
-  .option('--admin-port P', 'port, 0 for any (4612)')
-  .option('--host H', 'address to listen on', '127.0.0.1')
-  .option('--ready-file F', 'JSON with all addresses, written when all listen')
+  .option('--lab <L>', 'lab behind the key sk-kneepoint-lab')
+  .option('--speed <N>', 'virtual seconds per real second (1)')
+  .option('--openai-port <P>', 'port, 0 for any (4610)')
+  .option('--qdrant-port <P>', 'port, 0 for any (4633)')
+  .option('--records-port <P>', 'port, 0 for any (4611)')
+  .option('--admin-port <P>', 'port, 0 for any (4612)')
+  .option('--host <H>', 'address to listen on', '127.0.0.1')
+  .option('--ready-file <F>', 'JSON with all addresses, written when all listen')
   .addHelpText('after', examples(['mocks', 'mocks --lab openai-tier-1 --openai-port 0']))
   .action(async (options: MocksOptions) => {
     exitCode = await (await import('./commands/mocks.ts')).mocks(options);

@@ -27,7 +27,7 @@ export type Encoding = 'float' | 'base64';
 /** Bytes of serialized vectors that are kept: the same records are embedded again in each cell. */
 const cacheBytes = 64 * 1024 * 1024;
 
-/** Serializes vectors as they go over the wire, remembering the latest ones. */
+/** Serializes vectors as they go over the wire, exact in nine digits, remembering the latest ones. */
 export function createVectorCache(): (text: string, dimensions: number, as: Encoding) => string {
   const cache = new Map<string, string>();
   let bytes = 0;
@@ -39,7 +39,7 @@ export function createVectorCache(): (text: string, dimensions: number, as: Enco
     const written =
       as === 'base64'
         ? `"${Buffer.from(vector.buffer).toString('base64')}"`
-        : `[${Array.from(vector, (value) => value.toPrecision(8)).join()}]`;
+        : `[${Array.from(vector, (value) => value.toPrecision(9)).join()}]`;
     bytes += name.length + written.length;
     if (bytes > cacheBytes) {
       cache.clear();

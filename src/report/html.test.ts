@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Cell, Sweep } from '../model/sweep.ts';
+import { escapeHtml } from './escape-html.ts';
 import { exampleSweep } from './example-sweep.ts';
-import { escapeHtml, renderHtml } from './html.ts';
+import { renderHtml } from './html.ts';
 
 const last = exampleSweep.cells[4] as Cell;
 
