@@ -37,7 +37,8 @@ const latency = (description: string) =>
     description,
   );
 const fill = { enum: ['full', 'empty'] } as const;
-const limit = (why: string) => optional('integer', 1, 100_000_000, why);
+// Bounds that keep a bucket's level times its window below 2^53, where the limiter is exact.
+const limit = (most: number, why: string) => optional('integer', 1, most, why);
 
 export const labSchema = {
   $schema: 'http://json-schema.org/draft-07/schema#',
@@ -138,9 +139,9 @@ export const labSchema = {
           burstSeconds: real(60, 0.001, 60, 'bucket capacity in seconds of the per-minute limits'),
           limits: object(
             {
-              rpm: limit('requests per minute'),
-              tpm: limit('tokens per minute'),
-              rpd: limit('requests per day'),
+              rpm: limit(75_000_000, 'requests per minute'),
+              tpm: limit(75_000_000, 'tokens per minute'),
+              rpd: limit(50_000, 'requests per day'),
             },
             "overrides of the tier's limits",
           ),

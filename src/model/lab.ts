@@ -59,7 +59,9 @@ export function labProblem(lab: Lab): string | undefined {
   const tokens = Math.floor((batchSize * bytesPerChunk) / 4);
   if (lab.openai.bucket && bytesPerChunk > 4 * 8_192 * 4)
     return `workload.bytesPerChunk: ${bytesPerChunk} bytes can't be 8,192 tokens or fewer; use at most 131072`;
-  const { tpm } = lab.openai.limits;
+  const { rpm, tpm } = lab.openai.limits;
+  if (rpm !== undefined && (rpm * lab.openai.burstSeconds) / 60 < 1)
+    return `openai.burstSeconds: the RPM bucket never holds a whole request; use at least ${60 / rpm}`;
   const largest = Math.min(batchSize, lab.workload.chunksPerRecord * lab.workload.recordsPerClaim);
   const charged = Math.floor((largest * bytesPerChunk) / 4);
   const room = tpm === undefined ? Infinity : (tpm * lab.openai.burstSeconds) / 60;

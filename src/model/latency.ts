@@ -72,7 +72,7 @@ export function quantileThrough(p50: number, p95: number, p99: number): (p: numb
       return Math.max(0, ms);
     };
   }
-  // The log ratio grows from z99/z95's rival to above it as the shift rises: one root to bisect.
+  // The log ratio moves one way as the shift rises: there is one root to bisect.
   let [low, high] = [-1e6 * p50, p50];
   for (let step = 0; step < 200; step++) {
     const shift = (low + high) / 2;

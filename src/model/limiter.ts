@@ -61,22 +61,31 @@ export function quotasOf(
   burstSeconds: number,
   start: { [name in QuotaName]: Fill },
 ): Quota[] {
-  const quota = (name: QuotaName, unit: Quota['unit'], windowUs: number, share: number) => {
+  const quota = (name: QuotaName, unit: Quota['unit'], windowUs: number, seconds: number) => {
     const limit = limits[name];
     if (limit === undefined) return [];
-    return [{ name, unit, limit, windowUs, capacity: limit * share, start: start[name] }];
+    return [
+      {
+        name,
+        unit,
+        limit,
+        windowUs,
+        capacity: (limit * seconds * 1e6) / windowUs,
+        start: start[name],
+      },
+    ];
   };
   return [
-    ...quota('rpm', 'requests', minuteUs, burstSeconds / 60),
-    ...quota('tpm', 'tokens', minuteUs, burstSeconds / 60),
+    ...quota('rpm', 'requests', minuteUs, burstSeconds),
+    ...quota('tpm', 'tokens', minuteUs, burstSeconds),
     // A day's bucket always holds the day: its recorded messages say "Limit 200, Used 200".
-    ...quota('rpd', 'requests', dayUs, 1),
+    ...quota('rpd', 'requests', dayUs, dayUs / 1e6),
   ];
 }
 
 export function createLimiter(quotas: Quota[], rejectionCost: RejectionCost): Limiter {
   const bucketOf = (quota: Quota) => {
-    const capacity = Math.floor(quota.capacity * quota.windowUs);
+    const capacity = Math.round(quota.capacity * quota.windowUs);
     return { ...quota, capacity, level: quota.start === 'empty' ? capacity : 0, atUs: 0 };
   };
   let buckets = quotas.map(bucketOf);

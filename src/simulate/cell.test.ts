@@ -66,7 +66,7 @@ const labFile = (fixedOnly: boolean): fc.Arbitrary<LabFile> =>
         computeMs: fc.nat(100),
       }),
       openai: fc.record({
-        tier: fc.constantFrom('free', 'tier-1', 'tier-3', 'tier-5', 'unlimited'),
+        tier: fc.constantFrom('tier-1', 'tier-3', 'tier-5', 'unlimited'),
         bucket: fc.constantFrom('full', 'empty'),
         burstSeconds: fc.constantFrom(60, 10),
         rejectionCost: fc.constantFrom('none', 'request'),

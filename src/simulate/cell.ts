@@ -9,6 +9,12 @@ import { createTimeline } from './timeline.ts';
 /** A cell before it is compared with its neighbours. */
 export type RawCell = Omit<Cell, 'speedup' | 'efficiency' | 'predictedSeconds'>;
 
+/**
+ * Refusals in a row, per worker, after which a cell has collapsed: where each 429 costs quota and the
+ * day's refill is slow, patient workers can keep a bucket empty for ever.
+ */
+const mostRefusalsInARow = 2_000;
+
 /** Memory that so many workers hold, in MiB and as a share of the host. */
 export function memoryOf({ worker, host }: Lab, workers: number): Cell['memory'] {
   const megabytes = worker.baseMemoryMb + workers * worker.memoryMb;
@@ -76,13 +82,14 @@ export function simulateCell(lab: Lab, workers: number): RawCell {
   };
   const rateLimited = { rpm: 0, tpm: 0, rpd: 0 };
   const seen = { embeds: 0, embedded: 0, tokens: 0, upserts: 0, upserted: 0, timeouts: 0 };
-  let [recordsFailed, pointsStored, nextClaim, endUs] = [0, 0, 0, 0];
+  let [recordsDone, pointsStored, nextClaim, endUs, refusalsInARow] = [0, 0, 0, 0, 0];
 
   const crew = Array.from({ length: Math.min(workers, workload.claims) }, () =>
     createWorker(lab, workload),
   );
   const outcomes: Outcome[] = crew.map(() => 'ok');
   // A worker stores a batch once, however often it had to try: retried upserts are idempotent.
+  const claimed = new Float64Array(crew.length);
   const stored = new Int32Array(crew.length).fill(-1);
   const timeline = createTimeline(crew.length);
 
@@ -109,11 +116,13 @@ export function simulateCell(lab: Lab, workers: number): RawCell {
         seen.embeds++;
         if (refusal) {
           rateLimited[refusal.name]++;
+          refusalsInARow++;
           spentUs.backoff += doneUs - nowUs;
           wake(id, doneUs, { limited: hintOf(refusal, lab.openai.retryAfter) });
           return;
         }
         seen.embedded++;
+        refusalsInARow = 0;
         seen.tokens += tokens;
         spentUs.embed += doneUs - nowUs;
         embedTimes.add(doneUs - nowUs);
@@ -145,10 +154,9 @@ export function simulateCell(lab: Lab, workers: number): RawCell {
         return;
       }
       case 'done': {
-        recordsFailed += want.recordsFailed;
+        recordsDone += claimed[id]! - want.recordsFailed;
         endUs = nowUs;
-        if (nextClaim < workload.claims)
-          serve(id, crew[id]!.begin(workload.claim(nextClaim++)), nowUs);
+        if (nextClaim < workload.claims) begin(id, nowUs);
       }
     }
   };
@@ -157,15 +165,23 @@ export function simulateCell(lab: Lab, workers: number): RawCell {
     timeline.set(id, atUs);
   };
 
-  for (const [id, worker] of crew.entries())
-    serve(id, worker.begin(workload.claim(nextClaim++)), 0);
-  for (let id = timeline.next(); id >= 0; id = timeline.next())
+  const begin = (id: number, nowUs: number) => {
+    const claim = workload.claim(nextClaim++);
+    claimed[id] = claim.records;
+    serve(id, crew[id]!.begin(claim), nowUs);
+  };
+
+  for (const id of crew.keys()) begin(id, 0);
+  const patience = mostRefusalsInARow * crew.length;
+  for (let id = timeline.next(); id >= 0 && refusalsInARow < patience; id = timeline.next())
     serve(id, crew[id]!.resume(outcomes[id]!), timeline.nowUs);
+  if (refusalsInARow >= patience) endUs = timeline.nowUs;
 
   const seconds = endUs / 1e6;
   const mean = (us: number) => us / endUs;
   const busyUs = spentUs.read + spentUs.compute + spentUs.embed + spentUs.qdrant + spentUs.backoff;
   const { records, chunksPerRecord } = lab.workload;
+  const recordsFailed = records - recordsDone;
   return {
     workers,
     feasible: true,
