@@ -53,8 +53,9 @@ export function simulate(labs: Lab[], { json = false, out }: RunOptions): number
 }
 
 // What runs at the same time over all labs: more would disturb each other on two cores.
-const usersAtOnce = 24;
-const cellsAtOnce = 4;
+const weightAtOnce = 24;
+/** One or two users leave room for four cells; more are felt by their neighbours. */
+const weightOf = (workers: number) => (workers <= 2 ? 6 : Math.max(12, workers));
 
 type LabRun = { lab: Lab; folder: string; labPath: string; cells: Map<number, RawCell> };
 
@@ -81,7 +82,7 @@ export async function run(labs: Lab[], options: RunOptions): Promise<number> {
   const ports = { openai: 0, qdrant: 0, records: 0, admin: 0 };
   const mocks = await openMocks(labs[0]!, labs[0]!.speed, '127.0.0.1', ports);
   const progress = createProgress(process.stderr);
-  const weighted = createWeights(usersAtOnce);
+  const weighted = createWeights(weightAtOnce);
   const failures: string[] = [];
 
   // The longest cells first, so that none is left running alone at the end.
@@ -113,7 +114,7 @@ export async function run(labs: Lab[], options: RunOptions): Promise<number> {
 
   await Promise.all(
     cells.map(({ labRun, workers }) =>
-      weighted(Math.max(workers, usersAtOnce / cellsAtOnce), async () => {
+      weighted(weightOf(workers), async () => {
         if (stop.signal.aborted) return;
         const { lab, labPath, folder } = labRun;
         const cell = `${lab.name} × ${workers}`;

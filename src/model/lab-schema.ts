@@ -134,7 +134,12 @@ export const labSchema = {
             ['none', 'request', 'request+tokens'],
             'what a 429 still costs (documented: requests count)',
           ),
-          rejectionMs: real(50, 0, 60_000, 'round trip of a 429 (assumed)'),
+          rejectionMs: real(
+            50,
+            0,
+            60_000,
+            'mean round trip of a 429, half to one and a half of it (assumed)',
+          ),
           retryAfter: choice('ms', ['none', 'seconds', 'ms'], 'which hint headers a 429 carries'),
           burstSeconds: real(60, 0.001, 60, 'bucket capacity in seconds of the per-minute limits'),
           limits: object(

@@ -6,7 +6,15 @@
  */
 
 /** What a draw is for. Draws of different streams are independent of each other. */
-export const streams = { read: 1, embed: 2, upsert: 3, retry: 4, upsertRetry: 5, text: 6 } as const;
+export const streams = {
+  read: 1,
+  embed: 2,
+  upsert: 3,
+  retry: 4,
+  upsertRetry: 5,
+  text: 6,
+  rejection: 7,
+} as const;
 export type Stream = (typeof streams)[keyof typeof streams];
 
 /** Names one draw. `record` is the number of the batch's first record, `draw` the batch within it. */

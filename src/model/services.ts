@@ -18,12 +18,15 @@ export function createEmbeddings({ seed, openai }: Lab): EmbeddingsService {
   const quotas = quotasOf(openai.limits, openai.burstSeconds, bucketStart(openai.bucket));
   const limiter = createLimiter(quotas, openai.rejectionCost);
   const station = createStation({ latency: openai.latency, slots: 0, slotUsPerUnit: 0 });
-  const rejectionUs = Math.round(openai.rejectionMs * 1_000);
+  // Half to one and a half times the mean: refusals that all took equally long would keep a herd of
+  // retrying clients in step for ever, which no network does.
+  const rejectionUs = (key: DrawKey) =>
+    Math.round(openai.rejectionMs * 1_000 * (0.5 + uniform(seed, streams.rejection, key)));
   return {
     limiter,
     embed(tokens, inputs, key, nowUs) {
       const refusal = quotas.length > 0 ? limiter.admit(tokens, nowUs) : undefined;
-      if (refusal) return { doneUs: nowUs + rejectionUs, refusal };
+      if (refusal) return { doneUs: nowUs + rejectionUs(key), refusal };
       const u = () => uniform(seed, streams.embed, key);
       return { doneUs: station({ units: inputs, tokens }, u, nowUs), refusal };
     },
