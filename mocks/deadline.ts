@@ -7,5 +7,6 @@ export function runAt(deadlineMs: number, run: () => void): void {
   const leftMs = deadlineMs - performance.now();
   if (leftMs <= 0.05) run();
   else if (leftMs < 2) setImmediate(runAt, deadlineMs, run);
-  else setTimeout(runAt, leftMs - 1.5, deadlineMs, run);
+  // Answers that are still to come must not keep a stopped server alive.
+  else setTimeout(runAt, leftMs - 1.5, deadlineMs, run).unref();
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Sweep } from './model/sweep.ts';
 import { renderHtml } from './report/html.ts';
@@ -21,15 +21,21 @@ export function writeAtomically(path: string, content: string): void {
 /** `results/<time>-<lab>`, sortable by name. Made at once, so that a folder that can't be written stops a run before it starts. */
 export function resultsFolder(out: string, labName: string, at: Date): string {
   const time = at.toISOString().slice(0, 19).replaceAll(':', '').replace('T', '-');
-  const folder = join(out, `${time}-${labName}`);
+  const base = join(out, `${time}-${labName}`);
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(out, { recursive: true });
+    // Two labs may have one name, and two runs one second.
+    for (let count = 1; ; count++) {
+      const folder = count === 1 ? base : `${base}-${count}`;
+      if (existsSync(folder)) continue;
+      mkdirSync(folder);
+      return folder;
+    }
   } catch (error) {
     throw new UsageError(
-      `--out: cannot make ${folder} (${(error as NodeJS.ErrnoException).code}); choose a folder you may write to`,
+      `--out: cannot make ${base} (${(error as NodeJS.ErrnoException).code}); choose a folder you may write to`,
     );
   }
-  return folder;
 }
 
 export function writeResults(folder: string, sweep: Sweep): void {

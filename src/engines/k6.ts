@@ -71,7 +71,12 @@ export async function runCell(
   const watch = setInterval(() => {
     const run = mocks.runs
       .all()
-      .find(({ name }) => !before.has(name) && name.endsWith(`-${workers}`));
+      .find(
+        (other) =>
+          other.lab.name === lab.name &&
+          other.name.endsWith(`-${workers}`) &&
+          !before.has(other.name),
+      );
     if (!run) return;
     const begun = run.seen.reads * claimRecords;
     const records = Math.max(0, Math.min(begun, lab.workload.records) - workers * claimRecords);

@@ -93,18 +93,21 @@ export function quantileThrough(p50: number, p95: number, p99: number): (p: numb
 }
 
 /** Microseconds without load, from a uniform number in (0, 1). Never reads it where it is fixed. */
-export type LatencySampler = { random: boolean; us: (u: number) => number; meanUs: number };
+export type LatencySampler = { random: boolean; us: (u: number) => number; meanUs: () => number };
 
 export function latencySampler(spec: LatencySpec): LatencySampler {
   const { fixed, p50 = 0, p95 = p50, p99 = p95 } = spec;
   if (fixed !== undefined) {
     const us = Math.round(fixed * 1_000);
-    return { random: false, us: () => us, meanUs: us };
+    return { random: false, us: () => us, meanUs: () => us };
   }
   const quantile = quantileThrough(p50, p95, p99);
   const us = (u: number) => Math.round(quantile(u) * 1_000);
-  let sum = 0;
   const points = 4_000;
-  for (let index = 0; index < points; index++) sum += us((index + 0.5) / points);
-  return { random: true, us, meanUs: sum / points };
+  const meanUs = () => {
+    let sum = 0;
+    for (let index = 0; index < points; index++) sum += us((index + 0.5) / points);
+    return sum / points;
+  };
+  return { random: true, us, meanUs };
 }

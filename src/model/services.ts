@@ -96,10 +96,10 @@ export function demandSeconds(lab: Lab): {
   const read = worker.readMs / 1e3 / claimRecords;
   const compute = worker.computeMs / 1e3;
   const perToken = (openai.latency.perThousandTokens ?? 0) / 1e6;
-  const embed = (requests * latencySampler(openai.latency).meanUs) / 1e6 + tokens * perToken;
+  const embed = (requests * latencySampler(openai.latency).meanUs()) / 1e6 + tokens * perToken;
   const slotSeconds = qdrant.pointsPerSecond > 0 ? (qdrant.slots || 1) / qdrant.pointsPerSecond : 0;
   const upsert =
-    (requests * latencySampler(qdrant.latency).meanUs) / 1e6 +
+    (requests * latencySampler(qdrant.latency).meanUs()) / 1e6 +
     workload.chunksPerRecord * slotSeconds;
   return { read, compute, embed, qdrant: upsert, total: read + compute + embed + upsert };
 }
