@@ -91,10 +91,7 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
   const read = (index: number): Outcome => {
     const late = lateMs();
     const response = http.get(`${urls.records}/claims/${index}`, {
-      headers: {
-        authorization: `Bearer kneepoint-${profile}`,
-        'x-kneepoint-record': String(index),
-      },
+      headers: { ...about(index, 0, 0, late), authorization: `Bearer kneepoint-${profile}` },
       tags: { name: 'read' },
       responseType: 'text',
     }) as Text;

@@ -27,7 +27,10 @@ type Section = Record<string, unknown>;
 export function labsFrom(names: string[], options: LabOptions): Lab[] {
   return (names.length > 0 ? names : Object.keys(labFiles)).map((name) => {
     const given = readLabFile(name);
-    const file = (given !== null && typeof given === 'object' ? given : {}) as Section;
+    // What is no mapping is left to the check, which says so.
+    if (given === null || typeof given !== 'object' || Array.isArray(given))
+      return checkLab(given, name);
+    const file = given as Section;
     const merge = (section: string, change: Section) => ({
       ...((file[section] as Section | undefined) ?? {}),
       ...change,
@@ -43,8 +46,6 @@ export function labsFrom(names: string[], options: LabOptions): Lab[] {
       change.host = merge('host', { memoryGb: number('--memory-gb', options.memoryGb) });
     if (options.speed !== undefined) change.speed = number('--speed', options.speed);
     if (options.seed !== undefined) change.seed = number('--seed', options.seed);
-    const base =
-      given !== null && typeof given === 'object' && !Array.isArray(given) ? file : given;
-    return checkLab(base === file ? { ...file, ...change } : given, name);
+    return checkLab({ ...file, ...change }, name);
   });
 }

@@ -56,8 +56,7 @@ export function labProblem(lab: Lab): string | undefined {
     if (problem) return `${name}.latency: ${problem}`;
   }
   const { batchSize, bytesPerChunk } = lab.workload;
-  const tokens = Math.floor((batchSize * bytesPerChunk) / 4);
-  if (lab.openai.bucket && bytesPerChunk > 4 * 8_192 * 4)
+  if (bytesPerChunk > 4 * 8_192 * 4)
     return `workload.bytesPerChunk: ${bytesPerChunk} bytes can't be 8,192 tokens or fewer; use at most 131072`;
   const { rpm, tpm } = lab.openai.limits;
   if (rpm !== undefined && (rpm * lab.openai.burstSeconds) / 60 < 1)
@@ -66,7 +65,7 @@ export function labProblem(lab: Lab): string | undefined {
   const charged = Math.floor((largest * bytesPerChunk) / 4);
   const room = tpm === undefined ? Infinity : (tpm * lab.openai.burstSeconds) / 60;
   if (charged > room)
-    return `workload.batchSize: a batch is charged ${Math.min(charged, tokens)} tokens, more than the TPM bucket of ${room} ever holds; use at most ${Math.floor((room * 4) / bytesPerChunk)}`;
+    return `workload.batchSize: a batch is charged ${charged} tokens, more than the TPM bucket of ${room} ever holds; use at most ${Math.floor((room * 4) / bytesPerChunk)}`;
   return undefined;
 }
 
