@@ -5,6 +5,7 @@ import exec from 'k6/execution';
 import http, { type RefinedResponse } from 'k6/http';
 import { Counter, Trend } from 'k6/metrics';
 import type { Lab } from '../src/model/lab.ts';
+import { mostLateMs } from '../src/model/lateness.ts';
 import type { Hint } from '../src/model/retry.ts';
 import { createWorker, type Outcome, type Want } from '../src/model/worker.ts';
 import type { Batch, Workload } from '../src/model/workload.ts';
@@ -32,8 +33,6 @@ const header = (response: Text, name: string): number | undefined => {
   return value === undefined ? undefined : Number(value);
 };
 
-/** By so many milliseconds at most the mocks answer a late request earlier. */
-const mostLateMs = 10;
 /** Milliseconds of harness (loopback, timers) that are taken off a request at most. */
 const mostHarnessMs = 3;
 

@@ -40,3 +40,9 @@ export type Service = {
   /** The body is longer than `bodyLimitBytes`. */
   tooLarge: (bytes: number) => Answer;
 };
+
+/** An answer of Kneepoint's own services, which have no provider's envelope. */
+export const jsonAnswer = (status: number, value: unknown): Answer => ({
+  status,
+  body: JSON.stringify(value),
+});

@@ -1,4 +1,5 @@
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import { mostLateMs } from '../src/model/lateness.ts';
 import { runAt } from './deadline.ts';
 import type { Answer, Service } from './endpoint.ts';
 
@@ -17,11 +18,11 @@ function send(reply: FastifyReply, { status, headers, body }: Answer): void {
 
 /**
  * By how many milliseconds the lab's own client was late in sending, because of its own work: its
- * request is answered as if it had come in time. At most 10, so that a starved client can't hide.
+ * request is answered as if it had come in time.
  */
 function latenessMs(header: string | string[] | undefined): number {
   const late = Number(header);
-  return late > 0 ? Math.min(late, 10) : 0;
+  return late > 0 ? Math.min(late, mostLateMs) : 0;
 }
 
 /** Serves a service over HTTP. A delay counts from the request's arrival, so the mock's own work is part of it. */

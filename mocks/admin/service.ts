@@ -1,8 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { Answer, MockRequest, Service } from '../endpoint.ts';
+import { type Answer, jsonAnswer, type MockRequest, type Service } from '../endpoint.ts';
 import type { Runs } from '../runs.ts';
-
-const json = (status: number, value: unknown): Answer => ({ status, body: JSON.stringify(value) });
 
 /** What the mocks know of themselves. Always behind a token, on a port of its own. */
 export function adminService(runs: Runs, token: string): Service {
@@ -14,10 +12,10 @@ export function adminService(runs: Runs, token: string): Service {
       const known = given.length === expected.length && timingSafeEqual(given, expected);
       return known
         ? answer()
-        : json(401, { error: 'send the token: Authorization: Bearer <token>' });
+        : jsonAnswer(401, { error: 'send the token: Authorization: Bearer <token>' });
     };
   const profiles = () =>
-    json(200, {
+    jsonAnswer(200, {
       profiles: runs.all().map(({ name, lab, speed, seen }) => ({
         name,
         tier: lab.openai.tier,
@@ -29,20 +27,20 @@ export function adminService(runs: Runs, token: string): Service {
     });
   return {
     endpoints: [
-      { method: 'GET', path: '/healthz', answer: () => json(200, { status: 'ok' }) },
+      { method: 'GET', path: '/healthz', answer: () => jsonAnswer(200, { status: 'ok' }) },
       { method: 'GET', path: '/profiles', answer: guarded(profiles) },
       {
         method: 'POST',
         path: '/reset',
         answer: guarded(() => {
           runs.reset();
-          return json(200, { status: 'reset' });
+          return jsonAnswer(200, { status: 'reset' });
         }),
       },
     ],
     bodyLimitBytes: 64 * 1024,
-    notFound: (method, path) => json(404, { error: `no route ${method} ${path}` }),
-    badJson: (message) => json(400, { error: message }),
-    tooLarge: () => json(413, { error: 'the body is too large' }),
+    notFound: (method, path) => jsonAnswer(404, { error: `no route ${method} ${path}` }),
+    badJson: (message) => jsonAnswer(400, { error: message }),
+    tooLarge: () => jsonAnswer(413, { error: 'the body is too large' }),
   };
 }

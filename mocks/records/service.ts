@@ -1,10 +1,9 @@
 import type { Lab } from '../../src/model/lab.ts';
 import { createWorkload } from '../../src/model/workload.ts';
-import type { Answer, MockRequest, Service } from '../endpoint.ts';
+import { type Answer, jsonAnswer, type MockRequest, type Service } from '../endpoint.ts';
 import type { Run, Runs } from '../runs.ts';
 
-const json = (status: number, value: unknown): Answer => ({ status, body: JSON.stringify(value) });
-const failed = (status: number, error: string): Answer => json(status, { error });
+const failed = (status: number, error: string): Answer => jsonAnswer(status, { error });
 
 /**
  * The source of records over HTTP, and the machine that the workers run on: reads wait for one of the
@@ -45,7 +44,7 @@ export function recordsService(
       recordOf(run, claim.firstRecord + at),
     );
     return {
-      ...json(200, { records, poolWaitMs: waitUs / 1_000, computeMs: computeUs / 1_000 }),
+      ...jsonAnswer(200, { records, poolWaitMs: waitUs / 1_000, computeMs: computeUs / 1_000 }),
       delayMs: (doneUs - nowUs) / 1_000 / run.speed,
     };
   };
@@ -57,7 +56,7 @@ export function recordsService(
     try {
       const fresh = runs.register(params.id!, checkLab(lab), speed);
       return fresh
-        ? json(200, { profile: `lab-${params.id}` })
+        ? jsonAnswer(200, { profile: `lab-${params.id}` })
         : failed(409, `profile lab-${params.id} has already been used; take a fresh id`);
     } catch (error) {
       return failed(400, (error as Error).message);
@@ -69,9 +68,9 @@ export function recordsService(
       {
         method: 'GET',
         path: '/',
-        answer: () => json(200, { title: 'kneepoint records', version }),
+        answer: () => jsonAnswer(200, { title: 'kneepoint records', version }),
       },
-      { method: 'GET', path: '/healthz', answer: () => json(200, { status: 'ok' }) },
+      { method: 'GET', path: '/healthz', answer: () => jsonAnswer(200, { status: 'ok' }) },
       { method: 'PUT', path: '/profiles/:id', answer: register },
       { method: 'GET', path: '/claims/:index', answer: readClaim },
     ],
