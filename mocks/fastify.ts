@@ -1,7 +1,10 @@
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { mostLateMs } from '../src/model/lateness.ts';
 import { runAt } from './deadline.ts';
-import type { Answer, Service } from './endpoint.ts';
+import { type Answer, answerTo, type Service } from './endpoint.ts';
+import { sendBroken } from './socket-faults.ts';
+
+const noBytes = new Uint8Array();
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -9,7 +12,12 @@ declare module 'fastify' {
   }
 }
 
-function send(reply: FastifyReply, { status, headers, body }: Answer): void {
+function send(reply: FastifyReply, answer: Answer): void {
+  if (answer.fault) {
+    sendBroken(reply, answer, answer.fault);
+    return;
+  }
+  const { status, headers, body } = answer;
   reply.code(status);
   if (!headers?.['content-type']) reply.header('content-type', 'application/json');
   if (headers) reply.headers(headers);
@@ -26,13 +34,8 @@ function latenessMs(header: string | string[] | undefined): number {
 }
 
 /** Serves a service over HTTP. A delay counts from the request's arrival, so the mock's own work is part of it. */
-export function serve({
-  endpoints,
-  bodyLimitBytes,
-  notFound,
-  badJson,
-  tooLarge,
-}: Service): FastifyInstance {
+export function serve(service: Service): FastifyInstance {
+  const { bodyLimitBytes, notFound, tooLarge } = service;
   const app = Fastify({
     bodyLimit: bodyLimitBytes,
     // Fastify turns Node's guard against slow bodies off; its documentation says to set it.
@@ -46,35 +49,27 @@ export function serve({
     done();
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
-    if (body === '') return done(null, undefined);
-    try {
-      done(null, JSON.parse(body as string));
-    } catch (error) {
-      done(Object.assign(error as Error, { code: 'BAD_JSON' }));
-    }
-  });
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setNotFoundHandler((request, reply) => send(reply, notFound(request.method, request.url)));
   app.setErrorHandler((error: FastifyError, request, reply) => {
     if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
       return send(reply, tooLarge(Number(request.headers['content-length'])));
-    if (error.code === 'BAD_JSON') return send(reply, badJson(error.message));
     throw error;
   });
-  for (const { method, path, answer } of endpoints) {
+  for (const endpoint of service.endpoints) {
     app.route({
-      method,
-      url: path,
+      method: endpoint.method,
+      url: endpoint.path,
       handler: (request, reply) => {
-        const given = answer(
-          {
-            headers: request.headers,
-            params: request.params as Record<string, string>,
-            query: request.query as Record<string, string>,
-            body: request.body,
-          },
-          request.arrivedMs,
-        );
+        const asked = {
+          method: request.method,
+          url: request.url,
+          headers: request.headers,
+          params: request.params as Record<string, string>,
+          query: request.query as Record<string, string>,
+          bytes: (request.body as Buffer | undefined) ?? noBytes,
+        };
+        const given = answerTo(service, endpoint, asked, request.arrivedMs);
         if (!given.delayMs) return send(reply, given);
         // Only a client of this lab is told: a provider has no such header.
         const late = request.headers['x-kneepoint-late-ms'];

@@ -1,15 +1,15 @@
+import { createFaults, type Faults } from '../src/model/faults.ts';
 import { completeLab, type Lab } from '../src/model/lab.ts';
 import { type PlanName, plans } from '../src/model/plans.ts';
 import {
   createEmbeddings,
   createHost,
-  createUpserts,
   type EmbeddingsService,
   type Host,
-  type UpsertService,
 } from '../src/model/services.ts';
 import { chunkText } from '../src/model/text.ts';
 import { type TierName, tiers } from '../src/model/tiers.ts';
+import { createUpserts, type UpsertService } from '../src/model/upserts.ts';
 import { createStore, type Store } from './qdrant/store.ts';
 
 /** The state behind one key: buckets, queue, connections and points of its own. */
@@ -20,11 +20,15 @@ export type Run = {
   speed: number;
   /** Virtual microseconds since the run's first timed request. */
   clockUs: (nowMs: number) => number;
-  embeddings: EmbeddingsService;
-  upsert: UpsertService;
+  /** Limits are per organisation and model: each model has buckets of its own. */
+  embeddings: (model: string) => EmbeddingsService;
+  upserts: UpsertService;
+  faults: Faults;
   host: Host;
   store: Store;
   text: (record: number, chunk: number) => string;
+  /** Changes tier, plan, limits, latency or faults while the run goes on: what was used, stored and queued stays. */
+  change: (lab: Lab, nowMs: number) => void;
   seen: { embeddings: number; rateLimited: number; upserts: number; reads: number };
 };
 
@@ -54,6 +58,7 @@ export function createRuns(lab: Lab, speed: number): Runs {
 
   const start = (name: string, ownLab: Lab, ownSpeed: number): Run => {
     let beganMs = Number.NaN;
+    const models = new Map<string, EmbeddingsService>();
     return {
       name,
       lab: ownLab,
@@ -62,8 +67,21 @@ export function createRuns(lab: Lab, speed: number): Runs {
         if (Number.isNaN(beganMs)) beganMs = nowMs;
         return Math.max(0, Math.floor((nowMs - beganMs) * ownSpeed * 1_000));
       },
-      embeddings: createEmbeddings(ownLab),
-      upsert: createUpserts(ownLab),
+      embeddings(model) {
+        const known = models.get(model) ?? createEmbeddings(this.lab);
+        models.set(model, known);
+        return known;
+      },
+      upserts: createUpserts(ownLab),
+      faults: createFaults(ownLab.seed, ownLab.faults),
+      change(next, nowMs) {
+        const nowUs = this.clockUs(nowMs);
+        for (const embeddings of models.values()) embeddings.switchTo(next, nowUs);
+        this.upserts.switchTo(next, nowUs);
+        if (JSON.stringify(next.faults) !== JSON.stringify(this.lab.faults))
+          this.faults = createFaults(next.seed, next.faults, nowUs);
+        this.lab = next;
+      },
       host: createHost(ownLab),
       store: createStore(),
       text: chunkText(ownLab.seed, ownLab.workload.bytesPerChunk),

@@ -2,14 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Lab } from '../src/model/lab.ts';
-import { contentKey } from '../src/model/random.ts';
 import { adminService } from './admin/service.ts';
 import type { Service } from './endpoint.ts';
 import { serve } from './fastify.ts';
 import { openaiService } from './openai/service.ts';
-import { type QdrantScope, qdrantService } from './qdrant/service.ts';
+import { qdrantService } from './qdrant/service.ts';
 import { recordsService } from './records/service.ts';
-import { createRuns, type Run, type Runs } from './runs.ts';
+import { createRuns, type Runs } from './runs.ts';
 
 export type MockPorts = { openai: number; qdrant: number; records: number; admin: number };
 
@@ -39,37 +38,14 @@ export type Mocks = {
 const nameIn = (key: string, prefix: string): string | undefined =>
   key.startsWith(prefix) ? key.slice(prefix.length) : undefined;
 
-function scopeOf(run: Run): QdrantScope {
-  return {
-    store: run.store,
-    upsert({ points, record, attempt, draw, content }, nowMs) {
-      const nowUs = run.clockUs(nowMs);
-      const number = record === undefined ? Number.NaN : Number(record);
-      const key = {
-        record: Number.isSafeInteger(number) ? number : contentKey(content),
-        attempt,
-        draw,
-      };
-      run.seen.upserts++;
-      const doneUs = run.upsert(points, key, nowUs);
-      return { delayMs: (doneUs - nowUs) / 1_000 / run.speed };
-    },
-  };
-}
-
 /** Starts all mocks of a lab. Rejects with the port in the message where one can't be had. */
 export async function startMocks(options: MockOptions): Promise<Mocks> {
   const { lab, speed, host, ports, version, checkLab } = options;
   const runs = createRuns(lab, speed);
   const token = randomBytes(24).toString('base64url');
-  const scopes = new WeakMap<Run, QdrantScope>();
-  const qdrantScope = (key: string) => {
+  const qdrantRun = (key: string) => {
     const name = nameIn(key, 'kneepoint-');
-    const run = name === undefined ? undefined : runs.qdrant(name);
-    if (!run) return undefined;
-    const known = scopes.get(run) ?? scopeOf(run);
-    scopes.set(run, known);
-    return known;
+    return name === undefined ? undefined : runs.qdrant(name);
   };
   const openaiRun = (key: string) => {
     const name = nameIn(key, 'sk-kneepoint-');
@@ -77,7 +53,7 @@ export async function startMocks(options: MockOptions): Promise<Mocks> {
   };
   const services: Record<keyof MockPorts, Service> = {
     openai: openaiService(openaiRun),
-    qdrant: qdrantService({ scopeOf: qdrantScope }),
+    qdrant: qdrantService(qdrantRun),
     records: recordsService(runs, version, checkLab),
     admin: adminService(runs, token),
   };

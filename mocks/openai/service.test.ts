@@ -30,7 +30,15 @@ const start = (openai: LabFile['openai'] = {}) => {
   ): Answer => {
     const endpoint = service.endpoints.find((e) => e.path === path);
     if (!endpoint) throw new Error(`no endpoint ${path}`);
-    return endpoint.answer({ headers: { authorization }, params: {}, query: {}, body }, 1_000);
+    const asked = {
+      method: endpoint.method,
+      url: path,
+      headers: { authorization },
+      params: {},
+      query: {},
+      bytes: Buffer.from(body === undefined ? '' : JSON.stringify(body)),
+    };
+    return endpoint.answer(asked, 1_000);
   };
   const embed = (input: unknown, more: Record<string, unknown> = {}, key = 'lab') =>
     call('/v1/embeddings', { model: small, input, ...more }, `Bearer ${prefix}${key}`);

@@ -1,9 +1,11 @@
 import { chargedTokens } from '../../src/model/limiter.ts';
 import { contentKey } from '../../src/model/random.ts';
+import type { EmbeddingsService } from '../../src/model/services.ts';
 import { hintOf } from '../../src/model/services.ts';
 import { drawKeyOf } from '../draw-key.ts';
-import type { Answer, MockRequest, Service } from '../endpoint.ts';
+import { type Answer, type MockRequest, readJson, type Service } from '../endpoint.ts';
 import type { Run } from '../runs.ts';
+import { struck } from '../struck.ts';
 import { goDuration } from './durations.ts';
 import { invalid, missingKey, noModel, openaiError, rateLimited, wrongKey } from './errors.ts';
 import { createVectorCache, type Encoding } from './vectors.ts';
@@ -98,9 +100,9 @@ function readRequest(body: unknown): EmbeddingsRequest | Answer {
 }
 
 /** The six headers that come with every admitted or refused request; none where there is no such limit. */
-function limitHeaders(run: Run, nowUs: number): Record<string, string> {
+function limitHeaders({ limiter }: EmbeddingsService, nowUs: number): Record<string, string> {
   const headers: Record<string, string> = {};
-  const standings = run.embeddings.limiter.standings(nowUs);
+  const standings = limiter.standings(nowUs);
   // Where a day's limit is in force, the request headers describe it [recorded on the free tier].
   const requests =
     standings.find(({ name }) => name === 'rpd') ?? standings.find(({ name }) => name === 'rpm');
@@ -130,16 +132,18 @@ export function openaiService(runOf: (key: string) => Run | undefined): Service 
   const embeddings = (request: MockRequest, nowMs: number): Answer => {
     const run = authenticate(request);
     if ('status' in run) return run;
-    const wanted = readRequest(request.body);
+    const wanted = readRequest(readJson(request));
     if ('status' in wanted) return wanted;
 
     const { model, texts, tokens, dimensions, encoding } = wanted;
     const nowUs = run.clockUs(nowMs);
     const key = drawKeyOf(request, () => contentKey(texts[0]!));
-    const { doneUs, refusal } = run.embeddings.embed(tokens, texts.length, key, nowUs);
+    const fault = run.faults.strike('embeddings', 'openai', key, nowUs);
+    const service = run.embeddings(model);
+    const { doneUs, refusal } = service.embed(tokens, texts.length, key, nowUs);
     const delayMs = (doneUs - nowUs) / 1_000 / run.speed;
     const headers: Record<string, string> = {
-      ...limitHeaders(run, nowUs),
+      ...limitHeaders(service, nowUs),
       'openai-model': model,
       'openai-organization': 'kneepoint',
       'openai-processing-ms': String(Math.round((doneUs - nowUs) / 1_000)),
@@ -158,7 +162,8 @@ export function openaiService(runOf: (key: string) => Run | undefined): Service 
       data += `${index ? ',' : ''}{"object":"embedding","index":${index},"embedding":${serialized(texts[index]!, dimensions, encoding)}}`;
     // An estimate: the billed count needs the real tokenizer, and the charge is about 11 % above it [recorded].
     const body = `{"object":"list","data":[${data}],"model":"${model}","usage":{"prompt_tokens":${tokens},"total_tokens":${tokens}}}`;
-    return { status: 200, headers, body, delayMs };
+    const answer: Answer = { status: 200, headers, body, delayMs };
+    return fault ? struck(answer, fault, run.speed) : answer;
   };
 
   const list = (request: MockRequest): Answer => {

@@ -1,28 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { completeLab } from '../../src/model/lab.ts';
 import type { Answer, Endpoint } from '../endpoint.ts';
-import { type QdrantScope, qdrantService } from './service.ts';
-import { createStore, type Distance } from './store.ts';
-
-type Demand = Parameters<QdrantScope['upsert']>[0];
+import { createRuns, type Run } from '../runs.ts';
+import { qdrantService } from './service.ts';
+import type { Distance } from './store.ts';
 
 const uuid = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
-/** A service with the keys `one` and `two`, what its scopes were asked, and a way to call it. */
+/** A service with the keys `one` and `two`, whose upserts take 12.5 ms, and a way to call it. */
 const start = () => {
-  const demands: { demand: Demand; nowMs: number }[] = [];
-  const scope = (): QdrantScope => ({
-    store: createStore(),
-    upsert: (demand, nowMs) => {
-      demands.push({ demand, nowMs });
-      return { delayMs: 12.5 };
-    },
-  });
-  const scopes = new Map([
-    ['one', scope()],
-    ['two', scope()],
-  ]);
-  const service = qdrantService({ scopeOf: (apiKey) => scopes.get(apiKey) });
+  const runs = createRuns(completeLab({ qdrant: { latency: { fixed: 12.5 } } }), 1);
+  const service = qdrantService((key) =>
+    key === 'one' || key === 'two' ? runs.qdrant(`lab-${key}`) : undefined,
+  );
+  const runOf = (key: string): Run => runs.qdrant(`lab-${key}`)!;
   const call = (
     method: Endpoint['method'],
     path: string,
@@ -36,17 +28,17 @@ const start = () => {
   ): Answer => {
     const endpoint = service.endpoints.find((e) => e.method === method && e.path === path);
     if (endpoint === undefined) throw new Error(`no endpoint ${method} ${path}`);
-    return endpoint.answer(
-      {
-        headers: request.headers ?? { 'api-key': 'one' },
-        params: { name: request.name ?? 'docs', id: request.id ?? '' },
-        query: request.query ?? {},
-        body: request.body,
-      },
-      1000,
-    );
+    const asked = {
+      method,
+      url: path,
+      headers: request.headers ?? { 'api-key': 'one' },
+      params: { name: request.name ?? 'docs', id: request.id ?? '' },
+      query: request.query ?? {},
+      bytes: Buffer.from(request.body === undefined ? '' : JSON.stringify(request.body)),
+    };
+    return endpoint.answer(asked, 1000);
   };
-  return { service, call, demands };
+  return { service, call, runOf };
 };
 
 const collection = '/collections/:name';
@@ -196,8 +188,8 @@ describe('collections', () => {
 });
 
 describe('an upsert', () => {
-  test('tells its scope what it is and takes as long as the scope says', () => {
-    const { call, demands } = startWith(2, 'Dot');
+  test('takes as long as the lab says, and says so', () => {
+    const { call, runOf } = startWith(2, 'Dot');
     const body = {
       points: [
         { id: uuid(7), vector: [1, 2] },
@@ -209,26 +201,9 @@ describe('an upsert', () => {
     expect(first.body).toBe(
       '{"result":{"operation_id":0,"status":"completed"},"status":"ok","time":0.0125}',
     );
-    const second = call('PUT', points, {
-      body,
-      headers: {
-        'api-key': 'one',
-        'x-kneepoint-record': '00042',
-        'x-kneepoint-attempt': '2',
-        'x-kneepoint-draw': '3',
-      },
-    });
+    const second = call('PUT', points, { body });
     expect(resultOf(second)).toEqual({ operation_id: 1, status: 'acknowledged' });
-    expect(demands).toEqual([
-      {
-        demand: { points: 2, record: undefined, attempt: 0, draw: 0, content: uuid(7) },
-        nowMs: 1000,
-      },
-      {
-        demand: { points: 2, record: '00042', attempt: 2, draw: 3, content: uuid(7) },
-        nowMs: 1000,
-      },
-    ]);
+    expect(runOf('one').upserts.state(0).points).toBe(2);
   });
 
   test('twice leaves what it left once, and replaces a point whole', () => {
@@ -325,14 +300,13 @@ describe('an upsert', () => {
       { points: [{ id: 2, vector: ['1', '2'] }] },
       'Format error in JSON body: data did not match any variant of untagged enum VectorStruct',
     ],
-  ])('with %s is refused whole and asks no scope', (_, body, text) => {
-    const { call, demands } = startWith(2, 'Dot');
+  ])('with %s is refused whole and takes no time', (_, body, text) => {
+    const { call } = startWith(2, 'Dot');
     const list = 'points' in body && body.points.length > 0 ? body.points : undefined;
     const good = { id: 1, vector: [1, 2] };
     const answer = call('PUT', points, { body: list ? { points: [good, ...list] } : body });
     expect(errorOf(answer)).toEqual([400, text]);
     expect(answer.delayMs).toBeUndefined();
-    expect(demands).toEqual([]);
     expect(resultOf(call('POST', `${points}/count`, { body: {} }))).toEqual({ count: 0 });
   });
 

@@ -1,4 +1,13 @@
-import type { Answer, Endpoint, MockRequest, Service } from '../endpoint.ts';
+import { contentKey } from '../../src/model/random.ts';
+import { drawKeyOf } from '../draw-key.ts';
+import {
+  type Answer,
+  type Endpoint,
+  type MockRequest,
+  readJson,
+  type Service,
+} from '../endpoint.ts';
+import type { Run } from '../runs.ts';
 import {
   badJson,
   bareJson,
@@ -41,33 +50,13 @@ import {
   nearest,
   nextOperation,
   pointsWithIds,
-  type Store,
   scroll,
   upsertPoints,
   vectorOf,
 } from './store.ts';
 
-/** What one API key reaches: its points, and how long its writes take. */
-export type QdrantScope = {
-  store: Store;
-  /**
-   * How long an upsert that was accepted takes. `record`, `attempt` and `draw` are what the client said of
-   * itself (0 where it said nothing); `content` names the request's content where it did not.
-   */
-  upsert(
-    demand: {
-      points: number;
-      record: string | undefined;
-      attempt: number;
-      draw: number;
-      content: string;
-    },
-    nowMs: number,
-  ): { delayMs: number };
-};
-
 /** A request of a known key. */
-type Call = { scope: QdrantScope; request: MockRequest; nowMs: number };
+type Call = { run: Run; request: MockRequest; nowMs: number };
 
 /** The `result` of a success, as JSON text, and how long it is kept back. */
 type Outcome = { result: string; delayMs?: number };
@@ -75,12 +64,6 @@ type Outcome = { result: string; delayMs?: number };
 const header = (request: MockRequest, name: string): string | undefined => {
   const value = request.headers[name];
   return Array.isArray(value) ? value[0] : value;
-};
-
-/** A count the client sends in a header, 0 where it is absent or no whole number. */
-const headerCount = (request: MockRequest, name: string): number => {
-  const value = Number(header(request, name));
-  return Number.isSafeInteger(value) && value >= 0 ? value : 0;
 };
 
 const apiKeyOf = (request: MockRequest): string | undefined =>
@@ -112,9 +95,9 @@ const isWaiting = ({ query: { wait } }: MockRequest): boolean => {
 
 const nameOf = (request: MockRequest): string => request.params.name!;
 
-const collectionOf = ({ scope, request }: Call): Collection => {
+const collectionOf = ({ run, request }: Call): Collection => {
   const name = nameOf(request);
-  const collection = scope.store.collections.get(name);
+  const collection = run.store.collections.get(name);
   if (collection === undefined) throw notFound(`Collection \`${name}\` doesn't exist!`);
   return collection;
 };
@@ -124,54 +107,53 @@ const updateResult = (operation: number, waiting: boolean): string =>
 
 const json = (value: unknown): Outcome => ({ result: JSON.stringify(value) });
 
-const listCollections = ({ scope }: Call): Outcome =>
-  json({ collections: [...scope.store.collections.keys()].map((name) => ({ name })) });
+const listCollections = ({ run }: Call): Outcome =>
+  json({ collections: [...run.store.collections.keys()].map((name) => ({ name })) });
 
-const create = ({ scope, request }: Call): Outcome => {
-  const body = readBody(request.body);
+const create = ({ run, request }: Call): Outcome => {
+  const body = readBody(readJson(request));
   refuseFields(body, ['sparse_vectors']);
   const spaces = readSpaces(body.vectors);
   const name = nameOf(request);
-  if (scope.store.collections.has(name)) {
+  if (run.store.collections.has(name)) {
     throw new Refusal(409, `Wrong input: Collection \`${name}\` already exists!`);
   }
-  scope.store.collections.set(name, createCollection(spaces, body));
+  run.store.collections.set(name, createCollection(spaces, body));
   return json(true);
 };
 
 /** A collection that is not there is no error: the result is false. */
-const drop = ({ scope, request }: Call): Outcome =>
-  json(scope.store.collections.delete(nameOf(request)));
+const drop = ({ run, request }: Call): Outcome =>
+  json(run.store.collections.delete(nameOf(request)));
 
-const exists = ({ scope, request }: Call): Outcome =>
-  json({ exists: scope.store.collections.has(nameOf(request)) });
+const exists = ({ run, request }: Call): Outcome =>
+  json({ exists: run.store.collections.has(nameOf(request)) });
 
 /**
  * Stores the points once all of them are found good, so that a refused request leaves nothing behind.
  * They can be read at once; only the answer is kept back.
  */
 const upsert = (call: Call): Outcome => {
-  const { request, scope, nowMs } = call;
+  const { request, run, nowMs } = call;
   const waiting = isWaiting(request);
-  const points = readPoints(readBody(request.body));
+  const points = readPoints(readBody(readJson(request)));
   const collection = collectionOf(call);
   fitPoints(collection.spaces, points);
+  const added = points.filter(({ id }) => !collection.points.has(id)).length;
+  const nowUs = run.clockUs(nowMs);
+  const key = drawKeyOf(request, () => contentKey(String(points[0]!.id)));
+  const ticket = run.upserts.write({ points: points.length, added }, key, nowUs);
   const operation = upsertPoints(collection, points);
-  const { delayMs } = scope.upsert(
-    {
-      points: points.length,
-      record: header(request, 'x-kneepoint-record'),
-      attempt: headerCount(request, 'x-kneepoint-attempt'),
-      draw: headerCount(request, 'x-kneepoint-draw'),
-      content: String(points[0]!.id),
-    },
-    nowMs,
-  );
-  return { result: updateResult(operation, waiting), delayMs };
+  run.seen.upserts++;
+  const doneUs = ticket.appliedUs;
+  return {
+    result: updateResult(operation, waiting),
+    delayMs: (doneUs - nowUs) / 1_000 / run.speed,
+  };
 };
 
 const retrieve = (call: Call): Outcome => {
-  const body = readBody(call.request.body);
+  const body = readBody(readJson(call.request));
   const ids = readIds(body.ids);
   const shape = readShape(body, true);
   return json(pointsWithIds(collectionOf(call), ids).map((point) => shape(point)));
@@ -186,7 +168,7 @@ const retrieveOne = (call: Call): Outcome => {
 };
 
 const scrollPoints = (call: Call): Outcome => {
-  const body = readBody(call.request.body);
+  const body = readBody(readJson(call.request));
   refuseFields(body, ['order_by']);
   const shape = readShape(body, true);
   const page = {
@@ -200,7 +182,7 @@ const scrollPoints = (call: Call): Outcome => {
 };
 
 const count = (call: Call): Outcome => {
-  const { filter } = readBody(call.request.body);
+  const { filter } = readBody(readJson(call.request));
   const test = readFilter(filter);
   const collection = collectionOf(call);
   const points =
@@ -240,7 +222,7 @@ const withoutTarget = (target: Float32Array | PointId, test: Test): Test => {
 };
 
 const query = (call: Call): Outcome => {
-  const body = readBody(call.request.body);
+  const body = readBody(readJson(call.request));
   refuseFields(body, ['prefetch', 'lookup_from']);
   const target = readTarget(body.query);
   const shape = readShape(body, false);
@@ -274,7 +256,7 @@ const readSelector = (body: JsonRecord): ((collection: Collection) => PointId[])
 
 const remove = (call: Call): Outcome => {
   const waiting = isWaiting(call.request);
-  const select = readSelector(readBody(call.request.body));
+  const select = readSelector(readBody(readJson(call.request)));
   const collection = collectionOf(call);
   return { result: updateResult(deletePoints(collection, select(collection)), waiting) };
 };
@@ -291,7 +273,7 @@ const readFieldSchema = (value: unknown): string | JsonRecord => {
 
 const createIndex = (call: Call): Outcome => {
   const waiting = isWaiting(call.request);
-  const body = readBody(call.request.body);
+  const body = readBody(readJson(call.request));
   if (typeof body.field_name !== 'string') throw formatError('missing field `field_name`');
   const schema = readFieldSchema(body.field_schema);
   const collection = collectionOf(call);
@@ -350,17 +332,15 @@ const answerOf = (run: (call: Call) => Outcome, call: Call): Answer => {
 
 /**
  * Qdrant's REST API, version 1.19.0, as far as an ingestion pipeline uses it, over points that are
- * really stored. `scopeOf` answers undefined for a key that does not exist.
+ * really stored. `runOf` answers undefined for a key that does not exist.
  */
-export function qdrantService(options: {
-  scopeOf(apiKey: string): QdrantScope | undefined;
-}): Service {
+export function qdrantService(runOf: (key: string) => Run | undefined): Service {
   const keyed = (run: (call: Call) => Outcome): Endpoint['answer'] => {
     return (request, nowMs) => {
       const apiKey = apiKeyOf(request);
       if (apiKey === undefined) return missingKey();
-      const scope = options.scopeOf(apiKey);
-      return scope === undefined ? unknownKey() : answerOf(run, { scope, request, nowMs });
+      const state = runOf(apiKey);
+      return state === undefined ? unknownKey() : answerOf(run, { run: state, request, nowMs });
     };
   };
   return {

@@ -1,6 +1,6 @@
 import type { Lab } from '../../src/model/lab.ts';
 import { createWorkload } from '../../src/model/workload.ts';
-import { type Answer, jsonAnswer, type MockRequest, type Service } from '../endpoint.ts';
+import { type Answer, jsonAnswer, type MockRequest, readJson, type Service } from '../endpoint.ts';
 import type { Run, Runs } from '../runs.ts';
 
 const failed = (status: number, error: string): Answer => jsonAnswer(status, { error });
@@ -32,7 +32,7 @@ export function recordsService(
     if (!run)
       return failed(401, 'no profile has this key; use kneepoint-lab or kneepoint-lab-<id>');
     const workload = createWorkload(run.lab.workload);
-    const index = Number(request.params.index);
+    const index = /^\d+$/.test(request.params.index!) ? Number(request.params.index) : Number.NaN;
     if (!Number.isInteger(index) || index < 0 || index >= workload.claims)
       return failed(404, `claim ${request.params.index}: there are ${workload.claims}, from 0`);
     const claim = workload.claim(index);
@@ -49,8 +49,9 @@ export function recordsService(
     };
   };
 
-  const register = ({ params, body }: MockRequest): Answer => {
-    const { lab, speed } = (body ?? {}) as { lab?: unknown; speed?: unknown };
+  const register = (request: MockRequest): Answer => {
+    const { params } = request;
+    const { lab, speed } = (readJson(request) ?? {}) as { lab?: unknown; speed?: unknown };
     if (typeof speed !== 'number' || !(speed > 0 && speed <= 1_000))
       return failed(400, `speed: must be over 0 and at most 1000, got ${JSON.stringify(speed)}`);
     try {

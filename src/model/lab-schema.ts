@@ -13,6 +13,9 @@ const choice = <const E extends readonly string[]>(value: E[number], options: E,
 const optional = (type: 'integer' | 'number', minimum: number, maximum: number, why: string) =>
   ({ type, minimum, maximum, description: why }) as const;
 
+const yes = (value: boolean, description: string) =>
+  ({ type: 'boolean', default: value as boolean, description }) as const;
+
 const milliseconds = (why: string) => optional('number', 0, 3_600_000, why);
 const latency = (description: string) =>
   object(
@@ -141,6 +144,39 @@ export const labSchema = {
             'mean round trip of a 429, half to one and a half of it (assumed)',
           ),
           retryAfter: choice('ms', ['none', 'seconds', 'ms'], 'which hint headers a 429 carries'),
+          timeoutMs: real(600_000, 1, 3_600_000, "the client's timeout; 600,000 is the SDKs' own"),
+          usage: choice(
+            'exact',
+            ['exact', 'estimate'],
+            'billed tokens: the real tokenizer, or an estimate of bytes / 4.44 (sped-up runs estimate)',
+          ),
+          quota: choice(
+            'available',
+            [
+              'available',
+              'insufficient_quota',
+              'credit_balance_exhausted',
+              'organization_spend_limit_exceeded',
+              'project_spend_limit_exceeded',
+              'organization_usage_limit_exceeded',
+            ],
+            'whether the account can pay: every other value is the code of the 429 that all requests get',
+          ),
+          slowDown: yes(
+            false,
+            'the ramp limit: over 1,000,000 TPM, half as much again per 15 minutes (measure assumed)',
+          ),
+          wording: choice(
+            '2026',
+            ['2026', '2024'],
+            'texts of errors whose wording the provider changed',
+          ),
+          sharedLimit: {
+            type: 'string',
+            default: '',
+            maxLength: 100,
+            description: 'name of the limit that model families share, as 429s tell it',
+          },
           burstSeconds: real(60, 0.001, 60, 'bucket capacity in seconds of the per-minute limits'),
           limits: object(
             {
@@ -173,6 +209,55 @@ export const labSchema = {
             1_000_000_000,
             "apply rate of all slots together; 0 = the plan's",
           ),
+          queueLength: whole(
+            200,
+            1,
+            1_000_000,
+            'operations that wait for a slot at most; then upserts block (source of 1.19)',
+          ),
+          indexPointsPerSecond: real(
+            0,
+            0,
+            1_000_000_000,
+            "points indexed per second; 0 = the plan's, and no limit where it has none (assumed)",
+          ),
+          indexingThreshold: whole(
+            1_700,
+            1,
+            1_000_000_000,
+            'points not yet indexed above which the collection is yellow (10,000 KB of 1,536 dimensions)',
+          ),
+          yellowSlowdown: real(
+            1.5,
+            1,
+            1_000,
+            'an upsert takes so many times as long on yellow (assumed)',
+          ),
+          memoryPoints: whole(
+            0,
+            0,
+            1_000_000_000_000,
+            "points that fit into memory; beyond, it is killed and restarts; 0 = the plan's (assumed)",
+          ),
+          restartSeconds: real(30, 0, 86_400, 'how long a restart answers 502 (assumed)'),
+          suspendedStatus: whole(
+            0,
+            0,
+            599,
+            'what a suspended cluster answers to everything, for instance 404; 0 = not suspended (undocumented)',
+          ),
+          writeRateLimit: whole(
+            0,
+            0,
+            1_000_000_000,
+            'strict mode of new collections: points written per minute; 0 = none, as on every plan',
+          ),
+          readRateLimit: whole(
+            0,
+            0,
+            1_000_000_000,
+            'strict mode of new collections: reads per minute; 0 = none, as on every plan',
+          ),
         },
         'the vector database',
       ),
@@ -187,6 +272,46 @@ export const labSchema = {
         },
         'the machine that runs the workers',
       ),
+      faults: {
+        type: 'array',
+        maxItems: 100,
+        default: [] as never[],
+        description: 'faults injected on purpose; the first that strikes wins',
+        items: {
+          ...object(
+            {
+              on: {
+                enum: ['embeddings', 'upsert', 'openai', 'qdrant'],
+                description: 'which requests: one kind, or all of a service',
+              },
+              kind: {
+                enum: [
+                  'status',
+                  'latency',
+                  'stall',
+                  'dribble',
+                  'reset',
+                  'close',
+                  'reset-body',
+                  'short-body',
+                  'truncated-json',
+                  'garbage',
+                ],
+                description: 'status answers instead of the service; the others strike its answer',
+              },
+              probability: real(1, 0, 1, 'of each request'),
+              fromSeconds: real(0, 0, 1_000_000_000, 'virtual seconds after the begin'),
+              untilSeconds: optional('number', 0, 1_000_000_000, 'virtual seconds; no end without'),
+              first: optional('integer', 1, 1_000_000_000, 'only so many requests, then none'),
+              status: whole(503, 400, 599, 'of kind status'),
+              retryAfterSeconds: optional('integer', 0, 86_400, 'hint of kind status'),
+              ms: real(1_000, 0, 3_600_000, 'added by latency; how long dribble takes'),
+            },
+            'one fault',
+          ),
+          required: ['on', 'kind'],
+        },
+      } as const,
       expect: object(
         {
           workers: optional('integer', 1, 1_000, 'the worker count that the others are about'),
@@ -219,14 +344,16 @@ type Value<S> = S extends { anyOf: readonly (infer M)[] }
           : S extends { type: 'array'; items: infer I }
             ? Value<I>[]
             : S extends { type: 'object'; properties: infer P; required: readonly (infer R)[] }
-              ? { [K in keyof P as K extends R ? K : never]: Value<P[K]> } & {
-                  [K in keyof P as K extends R ? never : K]?: Value<P[K]>;
+              ? { [K in keyof P as Given<P, K, R> extends true ? K : never]: Value<P[K]> } & {
+                  [K in keyof P as Given<P, K, R> extends true ? never : K]?: Value<P[K]>;
                 }
               : S extends { type: 'object'; properties: infer P }
                 ? { [K in keyof P as Filled<P[K]> extends true ? K : never]: Value<P[K]> } & {
                     [K in keyof P as Filled<P[K]> extends true ? never : K]?: Value<P[K]>;
                   }
                 : never;
+
+type Given<P, K extends keyof P, R> = K extends R ? true : Filled<P[K]>;
 
 /** Whether a completed lab always has the field: it has a default, or is an object of such fields. */
 type Filled<S> = S extends { default: unknown }
@@ -240,7 +367,11 @@ type Filled<S> = S extends { default: unknown }
 /** A lab with every default filled in. */
 export type CompleteLab = Value<typeof labSchema>;
 
-type Deep<T> = T extends (infer I)[] ? I[] : T extends object ? { [K in keyof T]?: Deep<T[K]> } : T;
+type Deep<T> = T extends (infer I)[]
+  ? Deep<I>[]
+  : T extends object
+    ? { [K in keyof T]?: Deep<T[K]> }
+    : T;
 
 /** A lab as users write it: every field may be absent. */
 export type LabFile = Deep<CompleteLab>;

@@ -7,9 +7,16 @@ import { tiers } from './tiers.ts';
 
 export type Lab = CompleteLab;
 
-type Node = { type?: string; default?: unknown; properties?: Record<string, Node> };
+type Node = {
+  type?: string;
+  default?: unknown;
+  properties?: Record<string, Node>;
+  items?: Node;
+};
 
 function fillIn(node: Node, given: unknown): unknown {
+  if (Array.isArray(given) && node.items?.properties)
+    return given.map((item) => fillIn(node.items!, item));
   if (given !== undefined && (node.type !== 'object' || node.default !== undefined)) return given;
   if (node.default !== undefined) return node.default;
   if (!node.properties) return given;
@@ -36,6 +43,8 @@ export function completeLab(given: LabFile): Lab {
       latency: ownLatency ? lab.qdrant.latency : plan.latency,
       slots: lab.qdrant.slots || plan.slots,
       pointsPerSecond: lab.qdrant.pointsPerSecond || plan.pointsPerSecond,
+      indexPointsPerSecond: lab.qdrant.indexPointsPerSecond || plan.indexPointsPerSecond,
+      memoryPoints: lab.qdrant.memoryPoints || plan.memoryPoints,
     } as Lab['qdrant'],
   };
 }
@@ -58,6 +67,9 @@ export function labProblem(lab: Lab): string | undefined {
   const { batchSize, bytesPerChunk } = lab.workload;
   if (bytesPerChunk > 4 * 8_192 * 4)
     return `workload.bytesPerChunk: ${bytesPerChunk} bytes can't be 8,192 tokens or fewer; use at most 131072`;
+  for (const [at, { on, kind, fromSeconds, untilSeconds }] of lab.faults.entries())
+    if (untilSeconds !== undefined && untilSeconds <= fromSeconds)
+      return `faults.${at}: untilSeconds must be over fromSeconds (${fromSeconds}), got ${untilSeconds} for ${kind} on ${on}`;
   const { rpm, tpm } = lab.openai.limits;
   if (rpm !== undefined && (rpm * lab.openai.burstSeconds) / 60 < 1)
     return `openai.burstSeconds: the RPM bucket never holds a whole request; use at least ${60 / rpm}`;

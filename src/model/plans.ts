@@ -15,6 +15,10 @@ export type Plan = {
   slots: number;
   /** Apply rate of all slots together; 0 = takes no time. */
   pointsPerSecond: number;
+  /** Points of 1,536 dimensions that the optimizer indexes; 0 = at once. */
+  indexPointsPerSecond: number;
+  /** Points of 1,536 dimensions that fit into memory, by the vendor's points × dimensions × 6 bytes; 0 = any. */
+  memoryPoints: number;
   latency: LatencySpec;
   origin: Origin;
 };
@@ -42,6 +46,8 @@ export const plans: Record<PlanName, Plan> = {
     machine: '0.5 vCPU shared, 1 GB RAM, 4 GB disk',
     slots: 2,
     pointsPerSecond: 1_000,
+    indexPointsPerSecond: 60,
+    memoryPoints: 110_000,
     latency: throttledHalfCpu,
     origin: assumed,
   },
@@ -49,6 +55,8 @@ export const plans: Record<PlanName, Plan> = {
     machine: '0.5 vCPU, 4 GB RAM (a name of this lab: Qdrant has no such plan)',
     slots: 2,
     pointsPerSecond: 1_000,
+    indexPointsPerSecond: 60,
+    memoryPoints: 430_000,
     latency: throttledHalfCpu,
     origin: assumed,
   },
@@ -56,6 +64,8 @@ export const plans: Record<PlanName, Plan> = {
     machine: '2 vCPU, 8 GB RAM',
     slots: 2,
     pointsPerSecond: 4_000,
+    indexPointsPerSecond: 220,
+    memoryPoints: 870_000,
     latency: { p50: 110, p95: 150, p99: 210 },
     origin: assumed,
   },
@@ -63,6 +73,8 @@ export const plans: Record<PlanName, Plan> = {
     machine: '4 vCPU, 16 GB RAM',
     slots: 4,
     pointsPerSecond: 8_000,
+    indexPointsPerSecond: 500,
+    memoryPoints: 1_700_000,
     latency: { p50: 110, p95: 150, p99: 210 },
     origin: assumed,
   },
@@ -70,6 +82,8 @@ export const plans: Record<PlanName, Plan> = {
     machine: '16 vCPU, 64 GB RAM',
     slots: 16,
     pointsPerSecond: 20_000,
+    indexPointsPerSecond: 2_200,
+    memoryPoints: 7_000_000,
     latency: { p50: 110, p95: 150, p99: 210 },
     origin: assumed,
   },
@@ -77,6 +91,8 @@ export const plans: Record<PlanName, Plan> = {
     machine: 'none: a baseline, not a product',
     slots: 0,
     pointsPerSecond: 0,
+    indexPointsPerSecond: 0,
+    memoryPoints: 0,
     latency: { fixed: 120 },
     origin: assumed,
   },

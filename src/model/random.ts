@@ -14,6 +14,7 @@ export const streams = {
   upsertRetry: 5,
   text: 6,
   rejection: 7,
+  fault: 8,
 } as const;
 export type Stream = (typeof streams)[keyof typeof streams];
 

@@ -18,6 +18,32 @@ const sdkBackoffMs = (attempt: number, u: number) =>
 const sdkRetries = 2;
 
 /**
+ * How a request failed without a 429: `failed` = no answer, or a 5xx; `cut` = the connection broke in
+ * the body; `garbled` = the body was whole and no JSON; `refused` = a 4xx that no retry cures.
+ */
+export type Failure = 'failed' | 'cut' | 'garbled' | 'refused';
+
+/**
+ * Whether a client tries again at all. The SDKs read the body after their retry loop (Node), or within
+ * it but decode it after (Python), so a broken body ends the call (read in their sources).
+ */
+export function retries(client: ClientProfile, failure: Failure): boolean {
+  if (failure === 'refused') return false;
+  switch (client) {
+    case 'none':
+      return false;
+    case 'patient':
+      return true;
+    case 'openai-node-6':
+    case 'openai-node-7':
+      return failure === 'failed';
+    case 'openai-python-2':
+    case 'openai-python-3':
+      return failure !== 'garbled';
+  }
+}
+
+/**
  * Milliseconds to wait before the next try, or undefined when the client gives up.
  * `attempt` counts from 0; `u` is uniform in (0, 1).
  *

@@ -6,43 +6,45 @@ import { type DrawKey, streams, uniform } from './random.ts';
 import type { Hint } from './retry.ts';
 import { createPool, createStation } from './station.ts';
 
+/**
+ * How long a refusal takes: half to one and a half times the mean. If all took equally long, a herd of
+ * retrying clients would stay in step for ever, as in no network.
+ */
+export const rejectionUs = ({ seed, openai }: Pick<Lab, 'seed' | 'openai'>, key: DrawKey): number =>
+  Math.round(openai.rejectionMs * 1_000 * (0.5 + uniform(seed, streams.rejection, key)));
+
 /** An embeddings request was admitted and is ready at `doneUs`, or refused. */
 export type Admission = { doneUs: number; refusal: Refusal | undefined };
 
 export type EmbeddingsService = {
   limiter: Limiter;
   embed: (tokens: number, inputs: number, key: DrawKey, nowUs: number) => Admission;
+  /** Changes tier, limits or latency while keeping what was used, as an upgrade does. */
+  switchTo: (lab: Lab, nowUs: number) => void;
 };
 
-export function createEmbeddings({ seed, openai }: Lab): EmbeddingsService {
-  const quotas = quotasOf(openai.limits, openai.burstSeconds, bucketStart(openai.bucket));
+export function createEmbeddings(lab: Lab): EmbeddingsService {
+  let { seed, openai } = lab;
+  const quotasNow = () => quotasOf(openai.limits, openai.burstSeconds, bucketStart(openai.bucket));
+  let quotas = quotasNow();
   const limiter = createLimiter(quotas, openai.rejectionCost);
-  const station = createStation({ latency: openai.latency, slots: 0, slotUsPerUnit: 0 });
-  // Half to one and a half times the mean: refusals that all took equally long would keep a herd of
-  // retrying clients in step for ever, which no network does.
-  const rejectionUs = (key: DrawKey) =>
-    Math.round(openai.rejectionMs * 1_000 * (0.5 + uniform(seed, streams.rejection, key)));
+  const stationNow = () => createStation({ latency: openai.latency, slots: 0, slotUsPerUnit: 0 });
+  let station = stationNow();
   return {
     limiter,
     embed(tokens, inputs, key, nowUs) {
       const refusal = quotas.length > 0 ? limiter.admit(tokens, nowUs) : undefined;
-      if (refusal) return { doneUs: nowUs + rejectionUs(key), refusal };
+      if (refusal) return { doneUs: nowUs + rejectionUs({ seed, openai }, key), refusal };
       const u = () => uniform(seed, streams.embed, key);
       return { doneUs: station({ units: inputs, tokens }, u, nowUs), refusal };
     },
+    switchTo(next, nowUs) {
+      ({ seed, openai } = next);
+      quotas = quotasNow();
+      limiter.switchTo(quotas, nowUs);
+      station = stationNow();
+    },
   };
-}
-
-/** When an upsert of so many points is applied, whether or not its client still waits. */
-export type UpsertService = (points: number, key: DrawKey, nowUs: number) => number;
-
-export function createUpserts({ seed, qdrant }: Lab): UpsertService {
-  // All slots together apply `pointsPerSecond`; a rate without slots is one slot.
-  const slots = qdrant.slots || 1;
-  const slotUsPerUnit = qdrant.pointsPerSecond > 0 ? (slots * 1e6) / qdrant.pointsPerSecond : 0;
-  const station = createStation({ latency: qdrant.latency, slots, slotUsPerUnit });
-  return (points, key, nowUs) =>
-    station({ units: points, tokens: 0 }, () => uniform(seed, streams.upsert, key), nowUs);
 }
 
 /** The machine that runs the workers: its database connections and its cores. */

@@ -12,9 +12,9 @@ export type StationSpec = {
   slotUsPerUnit: number;
 };
 
-/** When the answer is ready, in microseconds. `u` is only asked for where latency is random. */
+/** When the answer is ready, in microseconds. `u` is only asked for where latency is random; `slowdown` multiplies latency and work. */
 export type Station = (
-  demand: { units: number; tokens: number },
+  demand: { units: number; tokens: number; slowdown?: number },
   u: () => number,
   nowUs: number,
 ) => number;
@@ -43,15 +43,15 @@ export function createStation(spec: StationSpec): Station {
   const pool = spec.slots > 0 && spec.slotUsPerUnit > 0 ? createPool(spec.slots) : undefined;
   let doneAtUs: number[] = [];
 
-  return ({ units, tokens }, u, nowUs) => {
-    let latencyUs = base.us(base.random ? u() : 0) + perThousandTokens * tokens;
+  return ({ units, tokens, slowdown = 1 }, u, nowUs) => {
+    let latencyUs = base.us(base.random ? u() : 0) * slowdown + perThousandTokens * tokens;
     if (load) {
       doneAtUs = doneAtUs.filter((doneUs) => doneUs > nowUs);
       const above = Math.max(0, doneAtUs.length + 1 - load.count);
       latencyUs += Math.min(above * load.ms, load.maxMs ?? Infinity) * 1_000;
     }
     const readyUs = nowUs + Math.round(latencyUs);
-    const workUs = Math.round(units * spec.slotUsPerUnit);
+    const workUs = Math.round(units * spec.slotUsPerUnit * slowdown);
     const doneUs = (pool ? pool(readyUs, workUs) : readyUs) + workUs;
     if (load) doneAtUs.push(doneUs);
     return doneUs;

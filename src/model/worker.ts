@@ -4,7 +4,7 @@
  */
 import type { Lab } from './lab.ts';
 import { streams, uniform } from './random.ts';
-import { type Hint, retryDelayMs, upsertRetryMs } from './retry.ts';
+import { type Failure, type Hint, retries, retryDelayMs, upsertRetryMs } from './retry.ts';
 import type { Batch, Claim, Workload } from './workload.ts';
 
 export type Want =
@@ -16,8 +16,8 @@ export type Want =
   | { kind: 'sleep'; ms: number }
   | { kind: 'done'; recordsFailed: number };
 
-/** What came of the last want. `limited` is a 429 with its hint. */
-export type Outcome = 'ok' | 'failed' | { limited: Hint };
+/** What came of the last want. `limited` is a 429, or a 5xx, with its hint. */
+export type Outcome = 'ok' | Failure | { limited: Hint };
 
 export type Worker = {
   begin: (claim: Claim) => Want;
@@ -96,7 +96,8 @@ export function createWorker(
           attempt = 0;
           return { kind: 'upsert', batch: current, attempt };
         }
-        const hint = outcome === 'failed' ? {} : outcome.limited;
+        if (typeof outcome === 'string' && !retries(client, outcome)) return giveUp(current);
+        const hint = typeof outcome === 'string' ? {} : outcome.limited;
         const ms = retryDelayMs(client, attempt, hint, draw(streams.retry, current));
         return wait('embed-wait', ms, current);
       }

@@ -1,6 +1,9 @@
+import { createFaults, type Fault, faultOutcome, isInstead } from '../model/faults.ts';
 import type { Lab } from '../model/lab.ts';
-import { createEmbeddings, createHost, createUpserts, hintOf } from '../model/services.ts';
+import { createRateLimit } from '../model/rate-limit.ts';
+import { createEmbeddings, createHost, hintOf, rejectionUs } from '../model/services.ts';
 import type { Cell, WorkerState } from '../model/sweep.ts';
+import { createUpserts } from '../model/upserts.ts';
 import { createWorker, type Outcome, type Want } from '../model/worker.ts';
 import { createWorkload } from '../model/workload.ts';
 import { createHistogram } from './histogram.ts';
@@ -14,6 +17,9 @@ export type RawCell = Omit<Cell, 'speedup' | 'efficiency' | 'predictedSeconds'>;
  * day's refill is slow, patient workers can keep a bucket empty for ever.
  */
 const mostRefusalsInARow = 2_000;
+
+/** A refused upsert takes about a round trip (assumed). */
+const upsertRefusalUs = 1_000;
 
 /** Memory that so many workers hold, in MiB and as a share of the host. */
 export function memoryOf({ worker, host }: Lab, workers: number): Cell['memory'] {
@@ -58,6 +64,20 @@ export function infeasibleCell(lab: Lab, workers: number): RawCell {
   };
 }
 
+/** What a client makes of a fault, and when: `answeredUs` is when the answer would have come without it. */
+function strike(
+  fault: Fault | undefined,
+  answeredUs: number,
+  nowUs: number,
+  timeoutUs: number,
+): { doneUs: number; outcome: Outcome } {
+  const delayUs = fault?.kind === 'latency' || fault?.kind === 'dribble' ? fault.ms * 1_000 : 0;
+  const doneUs = answeredUs + Math.round(delayUs);
+  if (fault?.kind === 'stall' || doneUs - nowUs > timeoutUs)
+    return { doneUs: nowUs + timeoutUs, outcome: 'failed' };
+  return { doneUs, outcome: fault ? faultOutcome(fault) : 'ok' };
+}
+
 /** Runs the whole pipeline with so many workers in virtual time. Times are whole microseconds. */
 export function simulateCell(lab: Lab, workers: number): RawCell {
   const memory = memoryOf(lab, workers);
@@ -67,7 +87,13 @@ export function simulateCell(lab: Lab, workers: number): RawCell {
   const embeddings = createEmbeddings(lab);
   const upserts = createUpserts(lab);
   const host = createHost(lab);
-  const timeoutUs = Math.round(lab.qdrant.timeoutMs * 1_000);
+  const faults = createFaults(lab.seed, lab.faults);
+  const writeLimit = lab.qdrant.writeRateLimit
+    ? createRateLimit(lab.qdrant.writeRateLimit)
+    : undefined;
+
+  const embedTimeoutUs = Math.round(lab.openai.timeoutMs * 1_000);
+  const upsertTimeoutUs = Math.round(lab.qdrant.timeoutMs * 1_000);
 
   const embedTimes = createHistogram();
   const upsertTimes = createHistogram();
@@ -81,7 +107,16 @@ export function simulateCell(lab: Lab, workers: number): RawCell {
     idle: 0,
   };
   const rateLimited = { rpm: 0, tpm: 0, rpd: 0 };
-  const seen = { embeds: 0, embedded: 0, tokens: 0, upserts: 0, upserted: 0, timeouts: 0 };
+  const seen = {
+    embeds: 0,
+    embedded: 0,
+    embedErrors: 0,
+    tokens: 0,
+    upserts: 0,
+    upserted: 0,
+    timeouts: 0,
+    upsertErrors: 0,
+  };
   let [recordsDone, pointsStored, nextClaim, endUs, refusalsInARow] = [0, 0, 0, 0, 0];
 
   const crew = Array.from({ length: Math.min(workers, workload.claims) }, () =>
@@ -112,39 +147,68 @@ export function simulateCell(lab: Lab, workers: number): RawCell {
       case 'embed': {
         const { tokens, inputs, firstRecord, index } = want.batch;
         const key = { record: firstRecord, attempt: want.attempt, draw: index };
-        const { doneUs, refusal } = embeddings.embed(tokens, inputs, key, nowUs);
+        const fault = faults.strike('embeddings', 'openai', key, nowUs);
         seen.embeds++;
+        if (fault && isInstead(fault)) {
+          const doneUs = nowUs + rejectionUs(lab, key);
+          const limited = fault.status === 429;
+          if (limited) rateLimited.rpm++;
+          else seen.embedErrors++;
+          spentUs.backoff += doneUs - nowUs;
+          wake(id, doneUs, faultOutcome(fault));
+          return;
+        }
+        const admission = embeddings.embed(tokens, inputs, key, nowUs);
+        const { doneUs, outcome } = strike(fault, admission.doneUs, nowUs, embedTimeoutUs);
+        const { refusal } = admission;
         if (refusal) {
           rateLimited[refusal.name]++;
           refusalsInARow++;
           spentUs.backoff += doneUs - nowUs;
-          wake(id, doneUs, { limited: hintOf(refusal, lab.openai.retryAfter) });
+          wake(
+            id,
+            doneUs,
+            outcome === 'ok' ? { limited: hintOf(refusal, lab.openai.retryAfter) } : outcome,
+          );
           return;
         }
-        seen.embedded++;
         refusalsInARow = 0;
         seen.tokens += tokens;
         spentUs.embed += doneUs - nowUs;
         embedTimes.add(doneUs - nowUs);
+        if (outcome === 'ok') seen.embedded++;
+        else seen.embedErrors++;
         stored[id] = -1;
-        wake(id, doneUs, 'ok');
+        wake(id, doneUs, outcome);
         return;
       }
       case 'upsert': {
         const { inputs, firstRecord, index } = want.batch;
         const key = { record: firstRecord, attempt: want.attempt, draw: index };
-        const doneUs = upserts(inputs, key, nowUs);
-        const late = doneUs - nowUs > timeoutUs;
-        const answeredUs = late ? nowUs + timeoutUs : doneUs;
+        const fault = faults.strike('upsert', 'qdrant', key, nowUs);
         seen.upserts++;
+        const isNew = stored[id] === -1;
+        const instead = fault && isInstead(fault);
+        const limited = !instead && writeLimit?.take(inputs, nowUs);
+        const ticket =
+          instead || limited
+            ? undefined
+            : upserts.write({ points: inputs, added: isNew ? inputs : 0 }, key, nowUs);
+        const answered = ticket?.appliedUs ?? nowUs + upsertRefusalUs;
+        const { doneUs, outcome } = strike(fault, answered, nowUs, upsertTimeoutUs);
+        const late = doneUs - nowUs >= upsertTimeoutUs && outcome !== 'ok';
         // Late work is done all the same: the server does not know that nobody waits.
-        if (stored[id] === -1) pointsStored += inputs;
-        stored[id] = index;
-        if (late) seen.timeouts++;
-        else seen.upserted++;
-        spentUs.qdrant += answeredUs - nowUs;
-        upsertTimes.add(answeredUs - nowUs);
-        wake(id, answeredUs, late ? 'failed' : 'ok');
+        if (ticket && !ticket.refusal) {
+          if (isNew) pointsStored += inputs;
+          stored[id] = index;
+        }
+        const good = ticket && !ticket.refusal && outcome === 'ok';
+        if (good) seen.upserted++;
+        else if (late) seen.timeouts++;
+        else seen.upsertErrors++;
+        spentUs.qdrant += doneUs - nowUs;
+        upsertTimes.add(doneUs - nowUs);
+        wake(id, doneUs, good ? 'ok' : 'failed');
         return;
       }
       case 'sleep': {
@@ -191,7 +255,7 @@ export function simulateCell(lab: Lab, workers: number): RawCell {
       requests: seen.embeds,
       succeeded: seen.embedded,
       rateLimited,
-      errors: 0,
+      errors: seen.embedErrors,
       chargedTokens: seen.tokens,
       attemptsPerSuccess: seen.embedded > 0 ? seen.embeds / seen.embedded : 0,
       latencyMs: embedTimes.percentilesMs(),
@@ -200,7 +264,7 @@ export function simulateCell(lab: Lab, workers: number): RawCell {
       requests: seen.upserts,
       succeeded: seen.upserted,
       timeouts: seen.timeouts,
-      errors: 0,
+      errors: seen.upsertErrors,
       pointsPerSecond: pointsStored / seconds,
       latencyMs: upsertTimes.percentilesMs(),
     },
