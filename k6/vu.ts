@@ -48,6 +48,9 @@ function tookMsOf(response: Text, lateMs: number): number {
   return meant + Math.max(0, harness - mostHarnessMs);
 }
 
+/** Whether k6 gave up, by its own code for it. */
+const timedOut = (response: Text): boolean => response.error_code === 1050;
+
 /** Each vector as the text it came in: parsing and printing 512 numbers would cost more than the request. */
 function vectorTexts(body: string): string[] {
   const texts: string[] = [];
@@ -64,6 +67,7 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
   const worker = createWorker(lab, workload);
   const { bytesPerChunk, chunksPerRecord, dimensions } = lab.workload;
   const json = { 'content-type': 'application/json' };
+  const embedTimeoutMs = lab.openai.timeoutMs / speed;
   let claimFirstChunk = 0;
   let chunks: string[] = [];
   let vectors: string[] = [];
@@ -139,26 +143,33 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
       },
       tags: { name: 'embeddings' },
       responseType: 'text',
+      timeout: Math.max(1, embedTimeoutMs - late + mostHarnessMs / 2),
     }) as Text;
-    const tookMs = tookMsOf(response, late);
+    const tookMs = timedOut(response) ? embedTimeoutMs : tookMsOf(response, late);
     dueMs += tookMs;
     counter.kp_embeds.add(1);
-    if (response.status === 200) {
-      vectors = vectorTexts(response.body!);
-      counter.kp_embedded.add(1);
+    const admitted = response.status === 200;
+    spend(admitted ? 'kp_embed_ms' : 'kp_backoff_ms', tookMs);
+    if (admitted) {
       counter.kp_tokens.add(batch.tokens);
-      spend('kp_embed_ms', tookMs);
       trend.kp_embed_latency.add(tookMs * speed);
-      return 'ok';
+      vectors = response.error ? [] : vectorTexts(response.body ?? '');
+      if (vectors.length === batch.inputs) {
+        counter.kp_embedded.add(1);
+        return 'ok';
+      }
     }
-    spend('kp_backoff_ms', tookMs);
     if (response.status !== 429) {
       counter.kp_embed_errors.add(1);
       console.error(`embeddings: status ${response.status} ${response.error} ${response.body}`);
-      return 'failed';
     }
-    const limit = /\((RPM|TPM|RPD)\)/.exec(response.body!)?.[1];
-    counter[limit === 'TPM' ? 'kp_tpm' : limit === 'RPD' ? 'kp_rpd' : 'kp_rpm'].add(1);
+    if (admitted) return timedOut(response) ? 'failed' : response.error ? 'cut' : 'garbled';
+    if (response.status === 0) return 'failed';
+    if (response.status < 500 && response.status !== 429) return 'refused';
+    if (response.status === 429) {
+      const limit = /\((RPM|TPM|RPD)\)/.exec(response.body!)?.[1];
+      counter[limit === 'TPM' ? 'kp_tpm' : limit === 'RPD' ? 'kp_rpd' : 'kp_rpm'].add(1);
+    }
     const limited: Hint = {};
     const ms = header(response, 'Retry-After-Ms');
     const seconds = header(response, 'Retry-After');
@@ -187,18 +198,17 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
         timeout: Math.max(1, timeoutMs - late + mostHarnessMs / 2),
       },
     ) as Text;
-    const timedOut = response.error_code === 1050;
-    const tookMs = timedOut ? timeoutMs : tookMsOf(response, late);
+    const tookMs = timedOut(response) ? timeoutMs : tookMsOf(response, late);
     dueMs += tookMs;
     counter.kp_upserts.add(1);
     spend('kp_qdrant_ms', tookMs);
     trend.kp_upsert_latency.add(tookMs * speed);
-    if (response.status === 200) {
+    if (response.status === 200 && !response.error) {
       counter.kp_upserted.add(1);
       return 'ok';
     }
-    counter[timedOut ? 'kp_timeouts' : 'kp_upsert_errors'].add(1);
-    if (!timedOut)
+    counter[timedOut(response) ? 'kp_timeouts' : 'kp_upsert_errors'].add(1);
+    if (!timedOut(response))
       console.error(`upsert: status ${response.status} ${response.error} ${response.body}`);
     return 'failed';
   };
