@@ -9,7 +9,7 @@ import { createWorkload } from '../src/model/workload.ts';
 import { renderSweep } from '../src/report/terminal.ts';
 import { infeasibleCell, memoryOf, simulateCell } from '../src/simulate/cell.ts';
 import { cellOf, cellSpeed, counters, type K6Summary, trends } from './cells.ts';
-import { urls } from './urls.ts';
+import { qdrantIsReal, qdrantOf, urls } from './urls.ts';
 import { counter, createVu } from './vu.ts';
 
 type SetupData = { run: string; speeds: Record<string, number> };
@@ -83,10 +83,16 @@ export function matrix(given: Lab) {
     teardownTimeout: '30s',
   };
 
-  const qdrant = (run: string, workers: number | string) => ({
-    headers: { 'content-type': 'application/json', 'api-key': `kneepoint-lab-${run}-${workers}` },
-    responseType: 'text' as const,
-  });
+  const qdrant = (run: string, workers: number | string) => {
+    const { collection, key } = qdrantOf(`lab-${run}-${workers}`);
+    return {
+      url: `${urls.qdrant}/collections/${collection}`,
+      params: {
+        headers: { 'content-type': 'application/json', 'api-key': key },
+        responseType: 'text' as const,
+      },
+    };
+  };
 
   function setup(): SetupData {
     const run = `${Date.now().toString(36)}${Math.floor(Math.random() * 1e6).toString(36)}`;
@@ -99,10 +105,11 @@ export function matrix(given: Lab) {
       if (profile.status === 0)
         exec.test.abort(`no mocks at ${urls.records}: start them with \`kneepoint mocks\``);
       if (profile.status !== 200) exec.test.abort(`the mocks refuse the lab: ${profile.body}`);
+      const { url, params } = qdrant(run, workers);
       const created = http.put(
-        `${urls.qdrant}/collections/records`,
+        url,
         JSON.stringify({ vectors: { size: lab.workload.dimensions, distance: 'Cosine' } }),
-        qdrant(run, workers),
+        params,
       );
       if (created.status !== 200) exec.test.abort(`Qdrant: no collection: ${created.body}`);
     }
@@ -122,11 +129,9 @@ export function matrix(given: Lab) {
 
   function teardown({ run, speeds: given }: SetupData): void {
     for (const workers of Object.keys(given)) {
-      const counted = http.post(
-        `${urls.qdrant}/collections/records/points/count`,
-        '{"exact":true}',
-        qdrant(run, workers),
-      );
+      const { url, params } = qdrant(run, workers);
+      const counted = http.post(`${url}/points/count`, '{"exact":true}', params);
+      if (qdrantIsReal) http.del(url, undefined, params);
       if (counted.status !== 200) continue;
       const { result } = JSON.parse(String(counted.body)) as { result: { count: number } };
       counter.kp_points_stored.add(result.count, { workers });

@@ -10,7 +10,7 @@ import type { Hint } from '../src/model/retry.ts';
 import { createWorker, type Outcome, type Want } from '../src/model/worker.ts';
 import type { Batch, Workload } from '../src/model/workload.ts';
 import { type CounterName, counters, type TrendName, trends } from './cells.ts';
-import { urls } from './urls.ts';
+import { qdrantOf, urls } from './urls.ts';
 
 type Text = RefinedResponse<'text'>;
 
@@ -67,6 +67,7 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
   const worker = createWorker(lab, workload);
   const { bytesPerChunk, chunksPerRecord, dimensions } = lab.workload;
   const json = { 'content-type': 'application/json' };
+  const qdrant = qdrantOf(profile);
   const embedTimeoutMs = lab.openai.timeoutMs / speed;
   let claimFirstChunk = 0;
   let chunks: string[] = [];
@@ -185,13 +186,13 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
     const timeoutMs = lab.qdrant.timeoutMs / speed;
     const late = lateMs();
     const response = http.put(
-      `${urls.qdrant}/collections/records/points?wait=true`,
+      `${urls.qdrant}/collections/${qdrant.collection}/points?wait=true`,
       `{"points":[${points}]}`,
       {
         headers: {
           ...json,
           ...about(batch.firstRecord, attempt, batch.index, late),
-          'api-key': `kneepoint-${profile}`,
+          'api-key': qdrant.key,
         },
         tags: { name: 'upsert' },
         responseType: 'text',

@@ -36,7 +36,11 @@ withLabOptions(
     .command('run')
     .argument('[LAB...]', 'built-in names or files; all built-in labs where none is given')
     .description('sweeps labs with k6 against the mocks')
-    .option('--engine <E>', 'k6 or simulate', 'k6'),
+    .option('--engine <E>', 'k6 or simulate', 'k6')
+    .option(
+      '--qdrant-url [URL]',
+      'a real Qdrant instead of the mock; QDRANT_URL where no URL follows',
+    ),
 )
   .addHelpText('after', examples(['run openai-tier-1', 'run my-lab.yaml --workers 1,4,8 --json']))
   .action(async (names: string[], options: LabOptions & RunOptions) => {

@@ -16,11 +16,18 @@ import { renderSweep } from '../report/terminal.ts';
 import { resultsFolder, writeResults } from '../results.ts';
 import { findK6 } from '../services/k6-binary.ts';
 import { openMocks } from '../services/open-mocks.ts';
+import { findRealQdrant } from '../services/real-qdrant.ts';
 import type { RawCell } from '../simulate/cell.ts';
 import { UsageError } from '../usage-error.ts';
 import { createProgress } from './progress.ts';
 
-export type RunOptions = { engine?: string; json?: boolean; out?: string };
+export type RunOptions = {
+  engine?: string;
+  json?: boolean;
+  out?: string;
+  /** True where the flag came without an address. */
+  qdrantUrl?: string | true;
+};
 
 /** Exit codes of design and documentation. */
 const fine = 0;
@@ -60,13 +67,25 @@ const weightOf = (workers: number) => (workers <= 2 ? 6 : Math.max(12, workers))
 type LabRun = { lab: Lab; folder: string; labPath: string; cells: Map<number, RawCell> };
 
 /** Runs labs on k6 against the mocks, several cells at a time: keys keep their state apart. */
-export async function run(labs: Lab[], options: RunOptions): Promise<number> {
-  const { engine = 'k6', json = false, out = 'results' } = options;
-  if (engine === 'simulate') return simulate(labs, options);
+export async function run(given: Lab[], options: RunOptions): Promise<number> {
+  const { engine = 'k6', json = false, out = 'results', qdrantUrl } = options;
+  if (engine === 'simulate') {
+    if (qdrantUrl !== undefined)
+      throw new UsageError('--qdrant-url: the simulator has no use for it; use --engine k6');
+    return simulate(given, options);
+  }
   if (engine !== 'k6') throw new UsageError(`--engine: "${engine}" is not one of k6, simulate`);
 
   const began = new Date();
   const say = (line: string) => process.stderr.write(`kneepoint: ${line}\n`);
+  const realQdrant =
+    qdrantUrl === undefined ? undefined : await findRealQdrant(qdrantUrl, process.env);
+  if (realQdrant)
+    say(
+      `Qdrant ${realQdrant.version} at ${realQdrant.url} takes the place of the mock, at speed 1, in collections named kneepoint-… that are deleted afterwards`,
+    );
+  // A real service can't be sped up.
+  const labs = realQdrant ? given.map((lab) => ({ ...lab, speed: 1 })) : given;
   const stop = new AbortController();
   const onSignal = () => stop.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
@@ -98,6 +117,7 @@ export async function run(labs: Lab[], options: RunOptions): Promise<number> {
       ...provenanceOf(lab),
       k6: k6.version,
       startedAt: began.toISOString(),
+      ...(realQdrant && { qdrant: `${realQdrant.version} at ${realQdrant.url}` }),
     };
     const sweep = analyze('k6', lab, raw, provenance);
     if (raw.length < lab.workers.length) {
@@ -118,7 +138,7 @@ export async function run(labs: Lab[], options: RunOptions): Promise<number> {
         if (stop.signal.aborted) return;
         const { lab, labPath, folder } = labRun;
         const cell = `${lab.name} × ${workers}`;
-        const context = { k6: k6.path, mocks, folder, signal: stop.signal };
+        const context = { k6: k6.path, mocks, folder, realQdrant, signal: stop.signal };
         const tell = (state: CellProgress) => progress.update(cell, state, lab.workload.records);
         try {
           progress.begin(cell);

@@ -6,6 +6,7 @@ import { cellOf, cellSpeed, type K6Summary, MissingSamples } from '../../k6/cell
 import type { Mocks } from '../../mocks/server.ts';
 import type { Lab } from '../model/lab.ts';
 import { createWorkload } from '../model/workload.ts';
+import type { RealQdrant } from '../services/real-qdrant.ts';
 import { infeasibleCell, memoryOf, type RawCell, simulateCell } from '../simulate/cell.ts';
 
 export type K6Run = {
@@ -13,6 +14,8 @@ export type K6Run = {
   mocks: Mocks;
   /** Where k6's raw summaries and the lab go. */
   folder: string;
+  /** Takes the place of the mock. */
+  realQdrant: RealQdrant | undefined;
   signal: AbortSignal;
 };
 
@@ -33,7 +36,7 @@ export async function runCell(
   lab: Lab,
   labPath: string,
   workers: number,
-  { k6, mocks, folder, signal }: K6Run,
+  { k6, mocks, folder, realQdrant, signal }: K6Run,
   progress: (state: CellProgress) => void,
 ): Promise<RawCell> {
   if (memoryOf(lab, workers).shareOfHost > 1) return infeasibleCell(lab, workers);
@@ -43,13 +46,18 @@ export async function runCell(
     KNEEPOINT_LAB: labPath,
     KNEEPOINT_SUMMARY: raw,
     KNEEPOINT_OPENAI_URL: mocks.openaiUrl,
-    KNEEPOINT_QDRANT_URL: mocks.qdrantUrl,
+    KNEEPOINT_QDRANT_URL: realQdrant?.url ?? mocks.qdrantUrl,
     KNEEPOINT_RECORDS_URL: mocks.recordsUrl,
     WORKERS: String(workers),
+    ...(realQdrant && {
+      KNEEPOINT_QDRANT_COLLECTION: 'kneepoint',
+      KNEEPOINT_QDRANT_API_KEY: realQdrant.apiKey ?? '',
+    }),
   };
-  const flags = Object.entries(environment).flatMap(([name, value]) => ['-e', `${name}=${value}`]);
-  const child = spawn(k6, ['run', '--quiet', '--include-system-env-vars=false', ...flags, script], {
+  // By environment rather than by flags: a key must not be seen in the list of processes.
+  const child = spawn(k6, ['run', '--quiet', '--include-system-env-vars=true', script], {
     env: {
+      ...environment,
       PATH: process.env.PATH,
       HOME: process.env.HOME,
       K6_NO_USAGE_REPORT: 'true',

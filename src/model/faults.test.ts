@@ -5,7 +5,7 @@ import { createFaults } from './faults.ts';
 import { completeLab, labProblem } from './lab.ts';
 import type { LabFile } from './lab-schema.ts';
 
-const specs = (faults: LabFile['faults']) => completeLab({ faults }).faults;
+const specs = (faults: NonNullable<LabFile['faults']>) => completeLab({ faults }).faults;
 const key = (record: number, attempt = 0) => ({ record, attempt, draw: 0 });
 
 describe('a fault strikes', () => {
@@ -96,7 +96,7 @@ test('a window that ends before it begins is refused', () => {
 
 describe('in the simulator', () => {
   // One worker, one record of 20 + 80 + 380 + 120 = 600 ms.
-  const one = (faults: LabFile['faults'], more: LabFile = {}) =>
+  const one = (faults: NonNullable<LabFile['faults']>, more: LabFile = {}) =>
     simulateCell(completeLab({ ...more, workload: { records: 1 }, faults }), 1);
 
   test('a latency spike takes its time and harms nothing', () => {

@@ -83,6 +83,8 @@ export type Provenance = {
   k6?: string;
   /** ISO 8601. Absent from what must be reproducible. */
   startedAt?: string;
+  /** A real Qdrant that took part instead of the mock: its version and address. */
+  qdrant?: string;
   labHash: string;
 };
 

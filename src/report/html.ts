@@ -180,6 +180,9 @@ export const renderHtml = (sweep: Sweep): string => {
         ['Kneepoint', provenance.kneepoint],
         ['Node', provenance.node],
         ...(provenance.k6 === undefined ? [] : [['k6', provenance.k6] as [string, string]]),
+        ...(provenance.qdrant === undefined
+          ? []
+          : [['Qdrant', provenance.qdrant] as [string, string]]),
         ...(provenance.startedAt === undefined
           ? []
           : [['Started', provenance.startedAt] as [string, string]]),

@@ -1,4 +1,5 @@
 import { createFaults, type Fault, faultOutcome, isInstead } from '../model/faults.ts';
+import { createHistogram } from '../model/histogram.ts';
 import type { Lab } from '../model/lab.ts';
 import { createRateLimit } from '../model/rate-limit.ts';
 import { createEmbeddings, createHost, hintOf, rejectionUs } from '../model/services.ts';
@@ -6,7 +7,6 @@ import type { Cell, WorkerState } from '../model/sweep.ts';
 import { createUpserts } from '../model/upserts.ts';
 import { createWorker, type Outcome, type Want } from '../model/worker.ts';
 import { createWorkload } from '../model/workload.ts';
-import { createHistogram } from './histogram.ts';
 import { createTimeline } from './timeline.ts';
 
 /** A cell before it is compared with its neighbours. */

@@ -1,22 +1,21 @@
-import type { Percentiles } from '../model/sweep.ts';
+import type { Percentiles } from './sweep.ts';
 
 /** Counts durations in buckets that grow with the value: memory stays the same for any number of samples. */
 export type Histogram = {
   add: (us: number) => void;
-  /** Nearest-rank percentiles in milliseconds, within 0.1 % of the sample. */
+  /** Nearest-rank percentiles in milliseconds, within 0.1 % of the sample, or half of 2^-subBits of it. */
   percentilesMs: () => Percentiles;
 };
 
-const subBits = 10;
-const subCount = 2 ** subBits;
-
-export function createHistogram(): Histogram {
+/** `subBits`: a doubling is divided into 2^subBits buckets. Fewer are coarser and take less memory. */
+export function createHistogram(subBits = 10): Histogram {
+  const subCount = 2 ** subBits;
   let counts = new Float64Array(subCount * 4);
   let total = 0;
   let min = Infinity;
   let max = 0;
 
-  // Below 1,024 µs a bucket is a microsecond; above, 1,024 buckets for each doubling.
+  // With 10 bits: below 1,024 µs a bucket is a microsecond; above, 1,024 buckets for each doubling.
   const bucketOf = (us: number) => {
     if (us < subCount) return us;
     const shift = Math.floor(Math.log2(us)) - subBits;
