@@ -1,193 +1,206 @@
-import { chargedTokens } from '../../src/model/limiter.ts';
+import { isInstead } from '../../src/model/faults.ts';
 import { contentKey } from '../../src/model/random.ts';
-import type { EmbeddingsService } from '../../src/model/services.ts';
-import { hintOf } from '../../src/model/services.ts';
+import type { Hint } from '../../src/model/retry.ts';
+import { type Admission, hintOf, rejectionUs } from '../../src/model/services.ts';
 import { drawKeyOf } from '../draw-key.ts';
-import { type Answer, type MockRequest, readJson, type Service } from '../endpoint.ts';
+import {
+  type About,
+  type Answer,
+  BadJson,
+  type MockRequest,
+  readJson,
+  type Service,
+} from '../endpoint.ts';
 import type { Run } from '../runs.ts';
 import { struck } from '../struck.ts';
-import { goDuration } from './durations.ts';
-import { invalid, missingKey, noModel, openaiError, rateLimited, wrongKey } from './errors.ts';
-import { createVectorCache, type Encoding } from './vectors.ts';
+import {
+  bodyTooLarge,
+  faulty,
+  missingKey,
+  noRoute,
+  notJson,
+  rateLimited,
+  slowDown,
+  unpaid,
+  wrongKey,
+  wrongMethod,
+} from './errors.ts';
+import { accountHeaders, createRequestIds, edgeHeaders, limitHeaders } from './headers.ts';
+import { modelList, modelOf } from './models.ts';
+import { billedTokens, type EmbeddingsRequest, readRequest, tokenProblem } from './request.ts';
+import { createTokenCounter } from './tokens.ts';
+import { createVectorCache } from './vectors.ts';
 
-/** Native vector sizes; ada takes no `dimensions` [documented]. */
-const models: Record<string, number> = {
-  'text-embedding-3-small': 1_536,
-  'text-embedding-3-large': 3_072,
-  'text-embedding-ada-002': 1_536,
-};
-const mostInputs = 2_048;
-const parameters = ['model', 'input', 'encoding_format', 'dimensions', 'user'];
-
-type EmbeddingsRequest = {
-  model: string;
-  texts: string[];
-  tokens: number;
-  dimensions: number;
-  encoding: Encoding;
-};
-
-const isTokens = (value: unknown): value is number[] =>
-  Array.isArray(value) && value.length > 0 && value.every((item) => Number.isInteger(item));
-
-/** The inputs as texts, and what they are charged: bytes / 4 for strings, the exact count for token arrays. */
-function inputsOf(input: unknown): { texts: string[]; tokens: number } | undefined {
-  if (typeof input === 'string')
-    return { texts: [input], tokens: chargedTokens(Buffer.byteLength(input)) };
-  if (isTokens(input)) return { texts: [input.join(' ')], tokens: input.length };
-  if (!Array.isArray(input) || input.length === 0) return undefined;
-  if (input.every((item) => typeof item === 'string')) {
-    let bytes = 0;
-    for (const text of input) bytes += Buffer.byteLength(text);
-    return { texts: input, tokens: chargedTokens(bytes) };
+/** The valid request in a body, or what is wrong with it. */
+function wantedIn(
+  request: MockRequest,
+  { openai }: Run['lab'],
+  count: ((text: string) => number) | undefined,
+): EmbeddingsRequest | Answer {
+  let body: unknown;
+  try {
+    body = readJson(request);
+  } catch (error) {
+    if (error instanceof BadJson) return notJson;
+    throw error;
   }
-  if (!input.every(isTokens)) return undefined;
-  return {
-    texts: input.map((item) => item.join(' ')),
-    tokens: input.reduce((sum, item) => sum + item.length, 0),
-  };
+  const wanted = readRequest(body, openai.wording);
+  if ('status' in wanted) return wanted;
+  return tokenProblem(wanted, openai.wording, count) ?? wanted;
 }
 
-function readRequest(body: unknown): EmbeddingsRequest | Answer {
-  if (body === null || typeof body !== 'object' || Array.isArray(body))
-    return invalid(
-      "'$' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.",
-    );
-  const given = body as Record<string, unknown>;
-  for (const name of ['model', 'input'])
-    if (given[name] === undefined)
-      return invalid(`Missing required parameter: '${name}'.`, 'missing_required_parameter', name);
-  const unknown = Object.keys(given).find((name) => !parameters.includes(name));
-  if (unknown) return invalid(`Unknown parameter: '${unknown}'.`, 'unknown_parameter', unknown);
-
-  const { model, input, encoding_format = 'float' } = given;
-  const native = typeof model === 'string' ? models[model] : undefined;
-  if (native === undefined) return noModel(String(model));
-  if (Array.isArray(input) && input.length > mostInputs)
-    return invalid(`Invalid 'input': array length must be ${mostInputs} or less.`);
-  const inputs = inputsOf(input);
-  if (!inputs)
-    return invalid(
-      "'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.",
-    );
-  if (inputs.texts.includes(''))
-    return invalid("Invalid 'input': input cannot be an empty string.");
-  if (encoding_format !== 'float' && encoding_format !== 'base64')
-    return invalid(
-      `Invalid value for 'encoding_format' = ${String(encoding_format)}. Supported values: ['float', 'base64'].`,
-    );
-  const { dimensions = native } = given;
-  if (given.dimensions !== undefined && model === 'text-embedding-ada-002')
-    return invalid('This model does not support specifying dimensions.');
-  if (!Number.isInteger(dimensions) || (dimensions as number) < 1)
-    return invalid(
-      "Invalid 'dimensions': must be an integer greater than or equal to 1.",
-      null,
-      'dimensions',
-    );
-  if ((dimensions as number) > native)
-    return invalid(
-      `Invalid 'dimensions': Must be less than or equal to ${native}.`,
-      null,
-      'dimensions',
-    );
-  return {
-    model: model as string,
-    ...inputs,
-    dimensions: dimensions as number,
-    encoding: encoding_format,
-  };
+/** Virtual milliseconds that a refusal says to wait: in its headers, else in its text. */
+function toldMs(hint: Hint, waitUs: number): number | undefined {
+  if (hint.retryAfterMs !== undefined) return hint.retryAfterMs;
+  if (hint.retryAfterSeconds !== undefined) return hint.retryAfterSeconds * 1_000;
+  return waitUs === Infinity ? undefined : Math.floor(waitUs / 1_000);
 }
 
-/** The six headers that come with every admitted or refused request; none where there is no such limit. */
-function limitHeaders({ limiter }: EmbeddingsService, nowUs: number): Record<string, string> {
-  const headers: Record<string, string> = {};
-  const standings = limiter.standings(nowUs);
-  // Where a day's limit is in force, the request headers describe it [recorded on the free tier].
-  const requests =
-    standings.find(({ name }) => name === 'rpd') ?? standings.find(({ name }) => name === 'rpm');
-  const tokens = standings.find(({ name }) => name === 'tpm');
-  for (const [unit, standing] of [
-    ['requests', requests],
-    ['tokens', tokens],
-  ] as const) {
-    if (!standing) continue;
-    headers[`x-ratelimit-limit-${unit}`] = String(standing.limit);
-    headers[`x-ratelimit-remaining-${unit}`] = String(standing.remaining);
-    headers[`x-ratelimit-reset-${unit}`] = goDuration(standing.fullAgainMs);
-  }
-  return headers;
+/** What a request that was not admitted is answered, and what it was told. */
+function refused(
+  { name }: EmbeddingsRequest,
+  { refusal, refusedBy }: Admission,
+  { openai }: Run['lab'],
+): { answer: Answer; about: Partial<About> } {
+  if (openai.quota !== 'available')
+    return { answer: unpaid(openai.quota), about: { refusedBy: 'quota' } };
+  const hint = hintOf(refusal!, openai.retryAfter);
+  const hintMs = toldMs(hint, refusal!.waitUs);
+  return {
+    answer: refusedBy === 'slow_down' ? slowDown(hint) : rateLimited(name, refusal!, hint, openai),
+    about: { refusedBy: refusedBy!, ...(hintMs === undefined ? {} : { hintMs }) },
+  };
 }
 
 /** OpenAI's embeddings API, by key: `runOf` finds the state behind a key. */
 export function openaiService(runOf: (key: string) => Run | undefined): Service {
   const serialized = createVectorCache();
-  let requests = 0;
+  const counter = createTokenCounter();
+  const idsAtEdge = createRequestIds('', 0);
+  const idsOf = new WeakMap<Run, () => string>();
+  const nextId = (run: Run): string => {
+    let ids = idsOf.get(run);
+    if (!ids) {
+      ids = createRequestIds(run.name, run.lab.seed);
+      idsOf.set(run, ids);
+    }
+    return ids();
+  };
 
+  const atEdge = (answer: Answer): Answer => ({ ...answer, headers: edgeHeaders(idsAtEdge()) });
   const authenticate = ({ headers }: MockRequest): Run | Answer => {
-    const key = /^Bearer (.+)$/.exec(String(headers.authorization ?? ''))?.[1];
-    return key === undefined ? missingKey : (runOf(key) ?? wrongKey(key));
+    const key = /^Bearer (.+)$/i.exec(String(headers.authorization ?? ''))?.[1];
+    if (key === undefined) return atEdge(missingKey);
+    return runOf(key) ?? atEdge(wrongKey(key));
+  };
+
+  const bodyOf = (wanted: EmbeddingsRequest, tokens: number): string => {
+    const { texts, dimensions, encoding, model } = wanted;
+    let data = '';
+    for (let index = 0; index < texts.length; index++)
+      data += `${index ? ',' : ''}{"object":"embedding","index":${index},"embedding":${serialized(texts[index]!, dimensions, encoding)}}`;
+    return `{"object":"list","data":[${data}],"model":"${model.answersAs}","usage":{"prompt_tokens":${tokens},"total_tokens":${tokens}}}`;
   };
 
   const embeddings = (request: MockRequest, nowMs: number): Answer => {
     const run = authenticate(request);
     if ('status' in run) return run;
-    const wanted = readRequest(readJson(request));
-    if ('status' in wanted) return wanted;
-
-    const { model, texts, tokens, dimensions, encoding } = wanted;
+    const { lab, speed, seen } = run;
+    // A run in fast motion has many requests a second: counting them would be what it measures.
+    const count = lab.openai.usage === 'exact' && speed <= 1 ? counter : undefined;
+    const wanted = wantedIn(request, lab, count);
     const nowUs = run.clockUs(nowMs);
-    const key = drawKeyOf(request, () => contentKey(texts[0]!));
+    const key = drawKeyOf(request, () => ('status' in wanted ? 0 : contentKey(wanted.texts[0]!)));
     const fault = run.faults.strike('embeddings', 'openai', key, nowUs);
-    const service = run.embeddings(model);
-    const { doneUs, refusal } = service.embed(tokens, texts.length, key, nowUs);
-    const delayMs = (doneUs - nowUs) / 1_000 / run.speed;
-    const headers: Record<string, string> = {
-      ...limitHeaders(service, nowUs),
-      'openai-model': model,
-      'openai-organization': 'kneepoint',
-      'openai-processing-ms': String(Math.round((doneUs - nowUs) / 1_000)),
-      'openai-version': '2020-10-01',
-      'x-request-id': `req_${(++requests).toString(16).padStart(32, '0')}`,
-    };
-    run.seen.embeddings++;
-    if (refusal) {
-      run.seen.rateLimited++;
-      const hint = hintOf(refusal, run.lab.openai.retryAfter);
-      const answer = rateLimited(model, refusal, hint, run.lab.openai.tier === 'free');
-      return { ...answer, headers: { ...headers, ...answer.headers }, delayMs };
+    const about: About = { run: run.name, kind: 'embeddings' };
+    if (fault) about.fault = fault.kind;
+    const id = nextId(run);
+    const headers = accountHeaders(id);
+    const delayMs = (doneUs: number) => (doneUs - nowUs) / 1_000 / speed;
+
+    if (fault && isInstead(fault)) {
+      seen.embeddings++;
+      if (fault.status === 429) seen.rateLimited++;
+      const answer = faulty(fault, id);
+      return {
+        ...answer,
+        headers: { ...headers, ...answer.headers },
+        delayMs: delayMs(nowUs + rejectionUs(lab, key)),
+        about,
+      };
     }
-    let data = '';
-    for (let index = 0; index < texts.length; index++)
-      data += `${index ? ',' : ''}{"object":"embedding","index":${index},"embedding":${serialized(texts[index]!, dimensions, encoding)}}`;
-    // An estimate: the billed count needs the real tokenizer, and the charge is about 11 % above it [recorded].
-    const body = `{"object":"list","data":[${data}],"model":"${model}","usage":{"prompt_tokens":${tokens},"total_tokens":${tokens}}}`;
-    const answer: Answer = { status: 200, headers, body, delayMs };
-    return fault ? struck(answer, fault, run.speed) : answer;
+    if ('status' in wanted) {
+      const answer = { ...wanted, headers, about };
+      return fault ? struck(answer, fault, speed) : answer;
+    }
+
+    const service = run.embeddings(wanted.name);
+    const admission = service.embed(wanted.charged, wanted.texts.length, key, nowUs);
+    const { doneUs, refusedBy } = admission;
+    headers['openai-processing-ms'] = String(Math.round((doneUs - nowUs) / 1_000));
+    // An account that can't pay is turned away before the limiter.
+    if (refusedBy !== 'quota') Object.assign(headers, limitHeaders(service.limiter, nowUs));
+    seen.embeddings++;
+    let answer: Answer;
+    if (refusedBy) {
+      seen.rateLimited++;
+      const { answer: body, about: why } = refused(wanted, admission, lab);
+      answer = { ...body, headers: Object.assign(headers, body.headers), delayMs: delayMs(doneUs) };
+      Object.assign(about, why);
+    } else {
+      headers['openai-model'] = wanted.model.answersAs;
+      about.tokens = wanted.charged;
+      const body = bodyOf(wanted, billedTokens(wanted, count));
+      answer = { status: 200, headers, body, delayMs: delayMs(doneUs) };
+    }
+    answer.about = about;
+    return fault ? struck(answer, fault, speed) : answer;
   };
 
-  const list = (request: MockRequest): Answer => {
-    const run = authenticate(request);
-    if ('status' in run) return run;
-    const data = Object.keys(models).map((id) => ({
-      id,
-      object: 'model',
-      created: 1_705_948_997,
-      owned_by: 'system',
-    }));
-    return { status: 200, body: JSON.stringify({ object: 'list', data }) };
-  };
+  /** A route that costs nothing and has no limit. */
+  const free =
+    (answerOf: (request: MockRequest) => Answer) =>
+    (request: MockRequest, nowMs: number): Answer => {
+      const run = authenticate(request);
+      if ('status' in run) return run;
+      const key = drawKeyOf(request, () => contentKey(request.url));
+      // Looking at the models is not the begin of a run, unless its faults have to know the time.
+      const fault =
+        run.lab.faults.length > 0
+          ? run.faults.strike('openai', 'openai', key, run.clockUs(nowMs))
+          : undefined;
+      const id = nextId(run);
+      const instead = fault && isInstead(fault);
+      const given = instead ? faulty(fault, id) : answerOf(request);
+      const about: About = { run: run.name, kind: 'other', ...(fault && { fault: fault.kind }) };
+      const headers = { ...accountHeaders(id), ...given.headers };
+      if (instead) {
+        const delayMs = rejectionUs(run.lab, key) / 1_000 / run.speed;
+        return { ...given, headers, delayMs, about };
+      }
+      const answer = { ...given, headers, about };
+      return fault ? struck(answer, fault, run.speed) : answer;
+    };
 
+  const endpoints: Service['endpoints'] = [
+    { method: 'POST', path: '/v1/embeddings', answer: embeddings },
+    { method: 'GET', path: '/v1/models', answer: free(modelList) },
+    {
+      method: 'GET',
+      path: '/v1/models/:model',
+      answer: free(({ params }) => modelOf(params.model!)),
+    },
+  ];
+  const isKnown = (path: string) =>
+    endpoints.some((endpoint) => endpoint.path === path) || /^\/v1\/models\/[^/]+$/.test(path);
   return {
-    endpoints: [
-      { method: 'POST', path: '/v1/embeddings', answer: embeddings },
-      { method: 'GET', path: '/v1/models', answer: list },
-    ],
+    endpoints,
     bodyLimitBytes: 32 * 1024 * 1024,
-    notFound: (method, path) =>
-      openaiError(404, `Invalid URL (${method} ${path})`, 'invalid_request_error', null),
-    badJson: () => invalid('We could not parse the JSON body of your request.'),
-    tooLarge: () =>
-      openaiError(413, 'The request body is too large.', 'invalid_request_error', null),
+    notFound(method, url) {
+      const path = url.split('?', 1)[0]!;
+      return atEdge(isKnown(path) ? wrongMethod(method, path) : noRoute(method, path));
+    },
+    badJson: () => atEdge(notJson),
+    tooLarge: () => atEdge(bodyTooLarge),
   };
 }

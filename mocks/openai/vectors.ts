@@ -29,23 +29,25 @@ const cacheBytes = 64 * 1024 * 1024;
 
 /** Serializes vectors as they go over the wire, exact in nine digits, remembering the latest ones. */
 export function createVectorCache(): (text: string, dimensions: number, as: Encoding) => string {
-  const cache = new Map<string, string>();
+  // By the text as it came: joined with anything it would have to be copied and hashed anew.
+  const caches = new Map<string, Map<string, string>>();
   let bytes = 0;
   return (text, dimensions, as) => {
-    const name = `${as}${dimensions} ${text}`;
-    const known = cache.get(name);
+    const form = `${as}${dimensions}`;
+    const known = caches.get(form)?.get(text);
     if (known !== undefined) return known;
     const vector = vectorOf(text, dimensions);
     const written =
       as === 'base64'
         ? `"${Buffer.from(vector.buffer).toString('base64')}"`
         : `[${Array.from(vector, (value) => value.toPrecision(9)).join()}]`;
-    bytes += name.length + written.length;
+    bytes += text.length + written.length;
     if (bytes > cacheBytes) {
-      cache.clear();
-      bytes = name.length + written.length;
+      caches.clear();
+      bytes = text.length + written.length;
     }
-    cache.set(name, written);
+    const cache = caches.get(form) ?? new Map<string, string>();
+    caches.set(form, cache.set(text, written));
     return written;
   };
 }

@@ -47,6 +47,8 @@ export type Refusal = {
 export type Limiter = {
   /** Admits and charges (undefined), or refuses and says which quota binds longest. */
   admit: (tokens: number, nowUs: number) => Refusal | undefined;
+  /** Charges what a refusal costs to a request that was refused for another reason. */
+  reject: (tokens: number, nowUs: number) => void;
   standings: (nowUs: number) => Standing[];
   /** Changes limits while keeping what was used, as a tier upgrade does. */
   switchTo: (quotas: Quota[], nowUs: number) => void;
@@ -99,6 +101,17 @@ export function createLimiter(quotas: Quota[], rejectionCost: RejectionCost): Li
     }
   };
 
+  const charge = (tokens: number, admitted: boolean) => {
+    for (const bucket of buckets) {
+      const isRequests = bucket.unit === 'requests';
+      const charged =
+        admitted || rejectionCost === 'request+tokens' || (isRequests && rejectionCost !== 'none');
+      if (!charged) continue;
+      const cost = (isRequests ? 1 : tokens) * bucket.windowUs;
+      bucket.level = Math.min(bucket.capacity, bucket.level + cost);
+    }
+  };
+
   return {
     admit(tokens, nowUs) {
       drain(nowUs);
@@ -113,16 +126,12 @@ export function createLimiter(quotas: Quota[], rejectionCost: RejectionCost): Li
         const used = Math.ceil(bucket.level / bucket.windowUs);
         if (!refusal || waitUs > refusal.waitUs) refusal = { name, limit, used, requested, waitUs };
       }
-      for (const bucket of buckets) {
-        const charged =
-          bucket.unit === 'requests'
-            ? refusal === undefined || rejectionCost !== 'none'
-            : refusal === undefined || rejectionCost === 'request+tokens';
-        if (!charged) continue;
-        const cost = (bucket.unit === 'requests' ? 1 : tokens) * bucket.windowUs;
-        bucket.level = Math.min(bucket.capacity, bucket.level + cost);
-      }
+      charge(tokens, refusal === undefined);
       return refusal;
+    },
+    reject(tokens, nowUs) {
+      drain(nowUs);
+      charge(tokens, false);
     },
     standings(nowUs) {
       drain(nowUs);

@@ -38,3 +38,21 @@ test('admits within any time no more than its bucket and what flowed in', () => 
     ),
   );
 });
+
+test('has enough after exactly the wait that it told, however often it was asked meanwhile', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 1_000_000 }),
+      fc.array(fc.integer({ min: 1, max: 2e6 }), { maxLength: 20 }),
+      (perMinute, asks) => {
+        const limit = createRateLimit(perMinute);
+        limit.take(perMinute, 0);
+        const cost = Math.ceil(perMinute / 3);
+        const told = limit.take(cost, 0)!.waitSeconds * 1e6;
+        for (const atUs of asks.filter((us) => us < told).sort((a, b) => a - b))
+          limit.available(atUs);
+        expect(limit.take(cost, Math.round(told))).toBeUndefined();
+      },
+    ),
+  );
+});

@@ -9,25 +9,31 @@ export type RateLimit = {
   available: (nowUs: number) => number;
 };
 
+const minuteUs = 60_000_000;
+
 export function createRateLimit(perMinute: number, beganUs = 0): RateLimit {
-  const perUs = perMinute / 60e6;
-  let tokens = perMinute;
+  // In tokens times microseconds of a minute: whole numbers, so that after exactly the wait that a
+  // client was told there is enough.
+  const capacity = perMinute * minuteUs;
+  let level = capacity;
   let atUs = beganUs;
   const refill = (nowUs: number) => {
-    tokens = Math.min(perMinute, tokens + Math.max(0, nowUs - atUs) * perUs);
+    level = Math.min(capacity, level + Math.max(0, nowUs - atUs) * perMinute);
     atUs = Math.max(atUs, nowUs);
   };
   return {
     take(cost, nowUs) {
       refill(nowUs);
-      if (cost > perMinute) return { available: tokens, waitSeconds: Infinity };
-      if (cost > tokens) return { available: tokens, waitSeconds: (cost - tokens) / perUs / 1e6 };
-      tokens -= cost;
+      const available = level / minuteUs;
+      if (cost > perMinute) return { available, waitSeconds: Infinity };
+      const missing = cost * minuteUs - level;
+      if (missing > 0) return { available, waitSeconds: Math.ceil(missing / perMinute) / 1e6 };
+      level -= cost * minuteUs;
       return undefined;
     },
     available(nowUs) {
       refill(nowUs);
-      return tokens;
+      return level / minuteUs;
     },
   };
 }

@@ -1,7 +1,8 @@
 /** The services of a lab on a clock that is an argument: the mocks and the simulator run these very functions. */
 import { bucketStart, type Lab } from './lab.ts';
 import { latencySampler } from './latency.ts';
-import { createLimiter, type Limiter, quotasOf, type Refusal } from './limiter.ts';
+import { createLimiter, type Limiter, type QuotaName, quotasOf, type Refusal } from './limiter.ts';
+import { createRamp } from './ramp.ts';
 import { type DrawKey, streams, uniform } from './random.ts';
 import type { Hint } from './retry.ts';
 import { createPool, createStation } from './station.ts';
@@ -13,8 +14,21 @@ import { createPool, createStation } from './station.ts';
 export const rejectionUs = ({ seed, openai }: Pick<Lab, 'seed' | 'openai'>, key: DrawKey): number =>
   Math.round(openai.rejectionMs * 1_000 * (0.5 + uniform(seed, streams.rejection, key)));
 
-/** An embeddings request was admitted and is ready at `doneUs`, or refused. */
-export type Admission = { doneUs: number; refusal: Refusal | undefined };
+/** What refused a request: a limit, the ramp limit, or an account that can't pay. */
+export type RefusedBy = QuotaName | 'slow_down' | 'quota';
+
+/**
+ * An embeddings request was admitted and is ready at `doneUs`, or refused. A refusal by the ramp limit
+ * carries the name of the limit that it is counted with.
+ */
+export type Admission = {
+  doneUs: number;
+  refusal: Refusal | undefined;
+  refusedBy: RefusedBy | undefined;
+};
+
+/** No wait cures an account without credit. */
+const unpaid: Refusal = { name: 'rpm', limit: 0, used: 0, requested: 1, waitUs: Infinity };
 
 export type EmbeddingsService = {
   limiter: Limiter;
@@ -30,16 +44,30 @@ export function createEmbeddings(lab: Lab): EmbeddingsService {
   const limiter = createLimiter(quotas, openai.rejectionCost);
   const stationNow = () => createStation({ latency: openai.latency, slots: 0, slotUsPerUnit: 0 });
   let station = stationNow();
+  let ramp = openai.slowDown ? createRamp(0) : undefined;
+  const admit = (tokens: number, nowUs: number): Pick<Admission, 'refusal' | 'refusedBy'> => {
+    if (openai.quota !== 'available') return { refusal: unpaid, refusedBy: 'quota' };
+    const tooSteep = ramp?.refusal(tokens, nowUs);
+    if (tooSteep) {
+      limiter.reject(tokens, nowUs);
+      return { refusal: tooSteep, refusedBy: 'slow_down' };
+    }
+    const refusal = quotas.length > 0 ? limiter.admit(tokens, nowUs) : undefined;
+    if (!refusal) ramp?.count(tokens, nowUs);
+    return { refusal, refusedBy: refusal?.name };
+  };
   return {
     limiter,
     embed(tokens, inputs, key, nowUs) {
-      const refusal = quotas.length > 0 ? limiter.admit(tokens, nowUs) : undefined;
-      if (refusal) return { doneUs: nowUs + rejectionUs({ seed, openai }, key), refusal };
+      const { refusal, refusedBy } = admit(tokens, nowUs);
+      if (refusal)
+        return { doneUs: nowUs + rejectionUs({ seed, openai }, key), refusal, refusedBy };
       const u = () => uniform(seed, streams.embed, key);
-      return { doneUs: station({ units: inputs, tokens }, u, nowUs), refusal };
+      return { doneUs: station({ units: inputs, tokens }, u, nowUs), refusal, refusedBy };
     },
     switchTo(next, nowUs) {
       ({ seed, openai } = next);
+      ramp = openai.slowDown ? (ramp ?? createRamp(nowUs)) : undefined;
       quotas = quotasNow();
       limiter.switchTo(quotas, nowUs);
       station = stationNow();
