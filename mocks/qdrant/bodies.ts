@@ -1,8 +1,9 @@
 import { formatError, invalid, Refusal, unserved, wrongInput } from './answers.ts';
-import { pathOf } from './filter.ts';
 import { type PointId, readPointId } from './ids.ts';
 import { isRecord, type JsonRecord } from './json.ts';
-import type { Distance, NamedVector, NewPoint, Point, Space } from './store.ts';
+import { dropPaths, pickPaths } from './payload-paths.ts';
+import type { Distance, NewPoint, Point, Space } from './store.ts';
+import { NamedVector } from './vectors.ts';
 
 /** The body as an object. */
 export const readBody = (body: unknown): JsonRecord => {
@@ -82,15 +83,15 @@ export const readVector = (value: unknown): Float32Array => {
 };
 
 const readVectors = (value: unknown): NamedVector[] => {
-  if (Array.isArray(value)) return [{ name: '', values: readVector(value) }];
+  if (Array.isArray(value)) return [new NamedVector('', readVector(value))];
   if (!isRecord(value)) throw vectorError();
-  return Object.entries(value).map(([name, values]) => ({ name, values: readVector(values) }));
+  return Object.entries(value).map(([name, values]) => new NamedVector(name, readVector(values)));
 };
 
-const readPayload = (value: unknown): JsonRecord => {
-  if (value === undefined || value === null) return {};
+const readPayload = (value: unknown): Pick<NewPoint, 'payload' | 'payloadBytes'> => {
+  if (value === undefined || value === null) return { payload: {}, payloadBytes: 2 };
   if (!isRecord(value)) throw formatError('invalid type, expected a map');
-  return value;
+  return { payload: value, payloadBytes: JSON.stringify(value).length };
 };
 
 const readPoint = (value: unknown): NewPoint => {
@@ -100,7 +101,7 @@ const readPoint = (value: unknown): NewPoint => {
   return {
     id: readPointId(value.id),
     vectors: readVectors(value.vector),
-    payload: readPayload(value.payload),
+    ...readPayload(value.payload),
   };
 };
 
@@ -129,8 +130,8 @@ const readBatch = (batch: JsonRecord): NewPoint[] => {
   const payloads = batch.payloads ? readColumn(batch.payloads, 'payloads', ids.length) : [];
   return ids.map((id, i) => ({
     id,
-    vectors: vectors.map(({ name, column }) => ({ name, values: readVector(column[i]) })),
-    payload: readPayload(payloads[i]),
+    vectors: vectors.map(({ name, column }) => new NamedVector(name, readVector(column[i]))),
+    ...readPayload(payloads[i]),
   }));
 };
 
@@ -147,7 +148,7 @@ export const readPoints = (body: JsonRecord): NewPoint[] => {
 export const fitVector = (
   spaces: ReadonlyMap<string, Space>,
   name: string,
-  values: Float32Array,
+  values: Pick<Float32Array, 'length'>,
 ): void => {
   const space = spaces.get(name);
   if (space === undefined) throw wrongInput(`Not existing vector name error: ${name}`);
@@ -166,7 +167,7 @@ export const fitPoints = (
 ): void => {
   if (points.length === 0) throw new Refusal(400, 'Bad request: Empty update request');
   for (const { vectors } of points) {
-    for (const { name, values } of vectors) fitVector(spaces, name, values);
+    for (const { name, dimensions } of vectors) fitVector(spaces, name, { length: dimensions });
   }
 };
 
@@ -195,23 +196,21 @@ const vectorsOf = (
   names: readonly string[] | undefined,
 ): number[] | Record<string, number[]> => {
   const unnamed = point.vectors.find(({ name }) => name === '');
-  if (unnamed !== undefined) return numbersOf(unnamed.values);
+  if (unnamed !== undefined) return numbersOf(unnamed.values());
   return Object.fromEntries(
     point.vectors
       .filter(({ name }) => names?.includes(name) ?? true)
-      .map(({ name, values }) => [name, numbersOf(values)]),
+      .map((vector) => [vector.name, numbersOf(vector.values())]),
   );
 };
 
 /** Which of a point's parts go into an answer, as `with_payload` and `with_vector` put it. */
 export type Shape = (point: Point, score?: number) => JsonRecord;
 
-/** Top-level fields only: a selection that goes deeper is refused. */
 const readFields = (value: unknown): string[] => {
   if (!Array.isArray(value) || value.some((field) => typeof field !== 'string')) {
     throw formatError('data did not match any variant of untagged enum WithPayloadInterface');
   }
-  if (value.some((field) => pathOf(field).length > 1)) throw unserved('with_payload of a path');
   return value;
 };
 
@@ -219,9 +218,8 @@ const payloadShape = (wish: unknown): ((payload: JsonRecord) => JsonRecord | und
   if (wish === true) return (payload) => payload;
   if (wish === false) return () => undefined;
   const excluded = isRecord(wish) && wish.exclude !== undefined;
-  const fields = new Set(readFields(isRecord(wish) ? (wish.exclude ?? wish.include) : wish));
-  return (payload) =>
-    Object.fromEntries(Object.entries(payload).filter(([name]) => fields.has(name) !== excluded));
+  const fields = readFields(isRecord(wish) ? (wish.exclude ?? wish.include) : wish);
+  return (payload) => (excluded ? dropPaths(payload, fields) : pickPaths(payload, fields));
 };
 
 /** How the points of an answer look. The payload comes by default where `payloadByDefault` says so. */

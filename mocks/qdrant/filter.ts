@@ -1,9 +1,25 @@
 import { formatError, unserved } from './answers.ts';
+import {
+  conditionError,
+  countTest,
+  isNothing,
+  keyOf,
+  matchTest,
+  rangeTest,
+  type ValueTest,
+} from './field-tests.ts';
 import { type PointId, readPointId } from './ids.ts';
 import { isRecord, type JsonRecord } from './json.ts';
 
+/** What a filter looks at. */
+export type Filtered = {
+  id: PointId;
+  payload: JsonRecord;
+  vectors: readonly { readonly name: string }[];
+};
+
 /** Whether a point passes a filter. */
-export type Test = (point: { id: PointId; payload: JsonRecord }) => boolean;
+export type Test = (point: Filtered) => boolean;
 
 const listOf = (value: unknown): unknown[] => {
   if (value === undefined || value === null) return [];
@@ -28,55 +44,45 @@ export const valuesAt = (payload: JsonRecord, path: readonly string[]): unknown[
 
 export const pathOf = (key: string): string[] => key.split('.');
 
-const conditionError = () =>
-  formatError(
-    'Expected some form of condition, which can be a field condition (like {"key": ..., "match": ... }), ' +
-      'or some other mentioned in the documentation: ' +
-      'https://qdrant.tech/documentation/concepts/filtering/#filtering-conditions',
-  );
+const some = (test: ValueTest) => (values: readonly unknown[]) => values.some(test);
 
-const matchTest = (match: unknown): ((value: unknown) => boolean) => {
-  if (!isRecord(match)) throw conditionError();
-  if ('value' in match) return (value) => value === match.value;
-  if (Array.isArray(match.any)) {
-    const wanted = new Set<unknown>(match.any);
-    return (value) => wanted.has(value);
-  }
-  throw unserved(`match.${Object.keys(match)[0] ?? ''}`);
-};
-
-const bound = (range: JsonRecord, name: string): number | undefined => {
-  const value = range[name];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'number') throw unserved('range over dates');
-  return value;
-};
-
-const rangeTest = (range: unknown): ((value: unknown) => boolean) => {
-  if (!isRecord(range)) throw conditionError();
-  const above = bound(range, 'gt') ?? Number.NEGATIVE_INFINITY;
-  const from = bound(range, 'gte') ?? Number.NEGATIVE_INFINITY;
-  const below = bound(range, 'lt') ?? Number.POSITIVE_INFINITY;
-  const to = bound(range, 'lte') ?? Number.POSITIVE_INFINITY;
-  return (value) =>
-    typeof value === 'number' && value > above && value >= from && value < below && value <= to;
-};
+const fieldKinds: readonly [string, (wish: unknown) => (values: readonly unknown[]) => boolean][] =
+  [
+    ['match', (wish) => some(matchTest(wish))],
+    ['range', (wish) => some(rangeTest(wish))],
+    ['values_count', countTest],
+    ['is_empty', (wish) => (values) => values.every(isNothing) === wish],
+    ['is_null', (wish) => (values) => values.includes(null) === wish],
+  ];
 
 const fieldTest = (condition: JsonRecord, key: string): Test => {
-  const tests = [
-    ...(condition.match ? [matchTest(condition.match)] : []),
-    ...(condition.range ? [rangeTest(condition.range)] : []),
-  ];
+  const known = ['key', ...fieldKinds.map(([name]) => name)];
   const strange = Object.keys(condition).find(
-    (name) => !['key', 'match', 'range'].includes(name) && condition[name] !== null,
+    (name) => !known.includes(name) && condition[name] !== null,
   );
   if (strange !== undefined) throw unserved(strange);
+  const tests = fieldKinds
+    .filter(([name]) => !isNothing(condition[name]))
+    .map(([name, read]) => read(condition[name]));
   if (tests.length === 0) throw conditionError();
   const path = pathOf(key);
   return ({ payload }) => {
     const values = valuesAt(payload, path);
-    return tests.every((test) => values.some(test));
+    return tests.every((test) => test(values));
   };
+};
+
+/** Passes where one element of an array of objects passes the inner filter by itself. */
+const nestedTest = (nested: unknown): Test => {
+  const key = keyOf(nested);
+  const { filter } = nested as JsonRecord;
+  if (!isRecord(filter)) throw conditionError();
+  const test = readFilter(filter);
+  const path = pathOf(key.endsWith('[]') ? key.slice(0, -2) : key);
+  return ({ id, payload, vectors }) =>
+    valuesAt(payload, path).some(
+      (value) => isRecord(value) && test({ id, payload: value, vectors }),
+    );
 };
 
 const conditionTest = (condition: unknown): Test => {
@@ -86,13 +92,32 @@ const conditionTest = (condition: unknown): Test => {
     const wanted = new Set(condition.has_id.map(readPointId));
     return ({ id }) => wanted.has(id);
   }
-  if ('must' in condition || 'should' in condition || 'must_not' in condition) {
-    return readFilter(condition);
+  if ('is_empty' in condition) {
+    const path = pathOf(keyOf(condition.is_empty));
+    return ({ payload }) => valuesAt(payload, path).every(isNothing);
   }
-  const kind = ['is_empty', 'is_null', 'has_vector', 'nested', 'min_should'].find(
-    (name) => name in condition,
-  );
-  throw kind === undefined ? conditionError() : unserved(kind);
+  if ('is_null' in condition) {
+    const path = pathOf(keyOf(condition.is_null));
+    return ({ payload }) => valuesAt(payload, path).includes(null);
+  }
+  if (typeof condition.has_vector === 'string') {
+    return ({ vectors }) => vectors.some(({ name }) => name === condition.has_vector);
+  }
+  if ('nested' in condition) return nestedTest(condition.nested);
+  if (clauses.some((name) => name in condition)) return readFilter(condition);
+  throw conditionError();
+};
+
+const clauses = ['should', 'min_should', 'must', 'must_not'];
+
+const minShouldTest = (minShould: unknown): Test => {
+  if (isNothing(minShould)) return () => true;
+  if (!isRecord(minShould) || !Array.isArray(minShould.conditions)) throw conditionError();
+  const { min_count } = minShould;
+  if (!Number.isInteger(min_count) || (min_count as number) < 0)
+    throw formatError(`invalid value: ${JSON.stringify(min_count)}, expected usize`);
+  const tests = minShould.conditions.map(conditionTest);
+  return (point) => tests.filter((test) => test(point)).length >= (min_count as number);
 };
 
 /**
@@ -103,9 +128,8 @@ export const readFilter = (filter: unknown): Test => {
   if (filter === undefined || filter === null) return () => true;
   if (!isRecord(filter)) throw conditionError();
   const strange = Object.keys(filter).find(
-    (name) => !['must', 'should', 'must_not'].includes(name) && filter[name] !== null,
+    (name) => !clauses.includes(name) && filter[name] !== null,
   );
-  if (strange === 'min_should') throw unserved(strange);
   if (strange !== undefined) {
     throw formatError(
       `unknown field \`${strange}\`, expected one of \`should\`, \`min_should\`, \`must\`, \`must_not\``,
@@ -114,8 +138,10 @@ export const readFilter = (filter: unknown): Test => {
   const must = listOf(filter.must).map(conditionTest);
   const should = listOf(filter.should).map(conditionTest);
   const mustNot = listOf(filter.must_not).map(conditionTest);
+  const minShould = minShouldTest(filter.min_should);
   return (point) =>
     must.every((test) => test(point)) &&
     (should.length === 0 || should.some((test) => test(point))) &&
+    minShould(point) &&
     !mustNot.some((test) => test(point));
 };

@@ -1,4 +1,5 @@
 import type { Schemas } from '@qdrant/js-client-rest';
+import type { UpsertState } from '../../src/model/upserts.ts';
 import { pathOf, valuesAt } from './filter.ts';
 import { isRecord, type JsonRecord } from './json.ts';
 import type { Collection } from './store.ts';
@@ -43,15 +44,18 @@ const indexInfo = (collection: Collection, field: string, schema: string | JsonR
 
 /**
  * What `GET /collections/:name` tells: the settings the collection was created with over the server's
- * defaults. Always green with nothing indexed, because every search here measures every point.
- * Strict mode and the other settings are told back and have no effect.
+ * defaults, and how far the lab's optimizer is. Its backlog is the key's, not the collection's. Apart
+ * from strict mode the settings are told back and have no effect.
  */
-export const collectionInfo = (collection: Collection): Schemas['CollectionInfo'] => {
+export const collectionInfo = (
+  collection: Collection,
+  { yellow, backlog, queued }: UpsertState,
+): Schemas['CollectionInfo'] => {
   const { settings } = collection;
   return {
-    status: 'green',
+    status: yellow ? 'yellow' : 'green',
     optimizer_status: 'ok',
-    indexed_vectors_count: 0,
+    indexed_vectors_count: Math.max(0, collection.points.size - backlog),
     points_count: collection.points.size,
     segments_count: 2,
     config: {
@@ -75,7 +79,7 @@ export const collectionInfo = (collection: Collection): Schemas['CollectionInfo'
         indexInfo(collection, field, schema),
       ]),
     ),
-    update_queue: { length: 0 },
+    update_queue: { length: queued },
     // The settings come from the client and go back as they came, whatever their types.
   } as Schemas['CollectionInfo'];
 };

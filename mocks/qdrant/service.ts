@@ -1,65 +1,44 @@
-import { contentKey } from '../../src/model/random.ts';
-import { drawKeyOf } from '../draw-key.ts';
+import { isInstead } from '../../src/model/faults.ts';
 import {
+  type About,
   type Answer,
+  BadJson,
   type Endpoint,
   type MockRequest,
-  readJson,
   type Service,
 } from '../endpoint.ts';
 import type { Run } from '../runs.ts';
+import { struck } from '../struck.ts';
 import {
+  BadGateway,
   badJson,
   bareJson,
   bodyLimitBytes,
   failed,
   formatError,
-  invalid,
   missingKey,
-  notFound,
   ok,
   plainText,
+  proxyError,
+  RateRefusal,
   Refusal,
+  suspended,
   tooLarge,
   unknownKey,
   unknownRoute,
-  unserved,
-  wrongInput,
 } from './answers.ts';
-import {
-  fitPoints,
-  fitVector,
-  readBody,
-  readCount,
-  readIds,
-  readPoints,
-  readShape,
-  readSpaces,
-  readVector,
-  refuseFields,
-} from './bodies.ts';
-import { readFilter, type Test } from './filter.ts';
-import { type PointId, pathPointId, readPointId } from './ids.ts';
-import { collectionInfo } from './info.ts';
-import { isRecord, type JsonRecord } from './json.ts';
-import {
-  type Collection,
-  createCollection,
-  deletePoints,
-  matchingPoints,
-  nearest,
-  nextOperation,
-  pointsWithIds,
-  scroll,
-  upsertPoints,
-  vectorOf,
-} from './store.ts';
-
-/** A request of a known key. */
-type Call = { run: Run; request: MockRequest; nowMs: number };
-
-/** The `result` of a success, as JSON text, and how long it is kept back. */
-type Outcome = { result: string; delayMs?: number };
+import { type Call, type KeyedRoute, timeoutOf } from './call.ts';
+import { faultOf, insteadOf, isUpsert } from './faults.ts';
+import { upsertState } from './optimizer.ts';
+import { createRestStatistics } from './rest-statistics.ts';
+import { aliasRoutes } from './routes/aliases.ts';
+import { changeRoutes } from './routes/changes.ts';
+import { clusterRoutes } from './routes/cluster.ts';
+import { collectionRoutes } from './routes/collections.ts';
+import { indexRoutes } from './routes/indexes.ts';
+import { metricsRoute } from './routes/metrics.ts';
+import { pointRoutes } from './routes/points.ts';
+import { searchRoutes } from './routes/search.ts';
 
 const header = (request: MockRequest, name: string): string | undefined => {
   const value = request.headers[name];
@@ -72,214 +51,6 @@ const apiKeyOf = (request: MockRequest): string | undefined =>
 /** Seconds since `startedMs` on the performance clock, to the nanosecond. */
 const secondsSince = (startedMs: number): number =>
   Math.round((performance.now() - startedMs) * 1e6) / 1e9;
-
-const checkTimeout = (text: string | undefined): void => {
-  if (text === undefined) return;
-  if (!/^\d+$/.test(text)) {
-    throw new Refusal(400, 'Deserialize error in query parameters: invalid digit found in string');
-  }
-  if (Number(text) < 1) {
-    throw invalid('query parameters', `timeout: value ${text} invalid, must be 1 or larger`);
-  }
-};
-
-/** `wait` is off unless asked for. */
-const isWaiting = ({ query: { wait } }: MockRequest): boolean => {
-  if (wait === undefined || wait === 'false') return false;
-  if (wait === 'true') return true;
-  throw new Refusal(
-    400,
-    'Deserialize error in query parameters: provided string was not `true` or `false`',
-  );
-};
-
-const nameOf = (request: MockRequest): string => request.params.name!;
-
-const collectionOf = ({ run, request }: Call): Collection => {
-  const name = nameOf(request);
-  const collection = run.store.collections.get(name);
-  if (collection === undefined) throw notFound(`Collection \`${name}\` doesn't exist!`);
-  return collection;
-};
-
-const updateResult = (operation: number, waiting: boolean): string =>
-  `{"operation_id":${operation},"status":"${waiting ? 'completed' : 'acknowledged'}"}`;
-
-const json = (value: unknown): Outcome => ({ result: JSON.stringify(value) });
-
-const listCollections = ({ run }: Call): Outcome =>
-  json({ collections: [...run.store.collections.keys()].map((name) => ({ name })) });
-
-const create = ({ run, request }: Call): Outcome => {
-  const body = readBody(readJson(request));
-  refuseFields(body, ['sparse_vectors']);
-  const spaces = readSpaces(body.vectors);
-  const name = nameOf(request);
-  if (run.store.collections.has(name)) {
-    throw new Refusal(409, `Wrong input: Collection \`${name}\` already exists!`);
-  }
-  run.store.collections.set(name, createCollection(spaces, body));
-  return json(true);
-};
-
-/** A collection that is not there is no error: the result is false. */
-const drop = ({ run, request }: Call): Outcome =>
-  json(run.store.collections.delete(nameOf(request)));
-
-const exists = ({ run, request }: Call): Outcome =>
-  json({ exists: run.store.collections.has(nameOf(request)) });
-
-/**
- * Stores the points once all of them are found good, so that a refused request leaves nothing behind.
- * They can be read at once; only the answer is kept back.
- */
-const upsert = (call: Call): Outcome => {
-  const { request, run, nowMs } = call;
-  const waiting = isWaiting(request);
-  const points = readPoints(readBody(readJson(request)));
-  const collection = collectionOf(call);
-  fitPoints(collection.spaces, points);
-  const added = points.filter(({ id }) => !collection.points.has(id)).length;
-  const nowUs = run.clockUs(nowMs);
-  const key = drawKeyOf(request, () => contentKey(String(points[0]!.id)));
-  const ticket = run.upserts.write({ points: points.length, added }, key, nowUs);
-  const operation = upsertPoints(collection, points);
-  run.seen.upserts++;
-  const doneUs = ticket.appliedUs;
-  return {
-    result: updateResult(operation, waiting),
-    delayMs: (doneUs - nowUs) / 1_000 / run.speed,
-  };
-};
-
-const retrieve = (call: Call): Outcome => {
-  const body = readBody(readJson(call.request));
-  const ids = readIds(body.ids);
-  const shape = readShape(body, true);
-  return json(pointsWithIds(collectionOf(call), ids).map((point) => shape(point)));
-};
-
-const retrieveOne = (call: Call): Outcome => {
-  const collection = collectionOf(call);
-  const id = pathPointId(call.request.params.id!);
-  const point = collection.points.get(id);
-  if (point === undefined) throw notFound(`Point with id ${id} does not exists!`);
-  return json(readShape({ with_vector: true }, true)(point));
-};
-
-const scrollPoints = (call: Call): Outcome => {
-  const body = readBody(readJson(call.request));
-  refuseFields(body, ['order_by']);
-  const shape = readShape(body, true);
-  const page = {
-    limit: readCount(body, 'limit', 1, 10),
-    offset:
-      body.offset === undefined || body.offset === null ? undefined : readPointId(body.offset),
-    test: readFilter(body.filter),
-  };
-  const { points, next } = scroll(collectionOf(call), page);
-  return json({ points: points.map((point) => shape(point)), next_page_offset: next ?? null });
-};
-
-const count = (call: Call): Outcome => {
-  const { filter } = readBody(readJson(call.request));
-  const test = readFilter(filter);
-  const collection = collectionOf(call);
-  const points =
-    filter === undefined || filter === null
-      ? collection.points.size
-      : matchingPoints(collection, test).length;
-  return json({ count: points });
-};
-
-/** What a query looks for: a vector of its own, or that of a stored point. */
-const readTarget = (query: unknown): Float32Array | PointId => {
-  const target = isRecord(query) && 'nearest' in query ? query.nearest : query;
-  if (Array.isArray(target)) return readVector(target);
-  if (isRecord(query) && isRecord(target)) throw unserved(`query.${Object.keys(target)[0] ?? ''}`);
-  if (target === undefined || target === null) throw unserved('query of no vector');
-  return readPointId(target);
-};
-
-const storedTarget = (collection: Collection, id: PointId, name: string): Float32Array => {
-  const point = collection.points.get(id);
-  if (point === undefined) throw notFound(`No point with id ${id} found`);
-  const vector = vectorOf(point, name);
-  if (vector === undefined) throw wrongInput(`Not existing vector name error: ${name}`);
-  return vector;
-};
-
-const readThreshold = (value: unknown): number | undefined => {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'number') throw formatError('invalid type, expected f32');
-  return Math.fround(value);
-};
-
-/** A query by a point's id leaves that point out. */
-const withoutTarget = (target: Float32Array | PointId, test: Test): Test => {
-  if (target instanceof Float32Array) return test;
-  return (point) => point.id !== target && test(point);
-};
-
-const query = (call: Call): Outcome => {
-  const body = readBody(readJson(call.request));
-  refuseFields(body, ['prefetch', 'lookup_from']);
-  const target = readTarget(body.query);
-  const shape = readShape(body, false);
-  const name = typeof body.using === 'string' ? body.using : '';
-  const wish = {
-    name,
-    limit: readCount(body, 'limit', 1, 10),
-    offset: readCount(body, 'offset', 0, 0),
-    test: withoutTarget(target, readFilter(body.filter)),
-    threshold: readThreshold(body.score_threshold),
-  };
-  const collection = collectionOf(call);
-  const vector = target instanceof Float32Array ? target : storedTarget(collection, target, name);
-  fitVector(collection.spaces, name, vector);
-  const hits = nearest(collection, { ...wish, vector });
-  return json({ points: hits.map(({ point, score }) => shape(point, score)) });
-};
-
-/** The ids to delete, found once the collection is known. */
-const readSelector = (body: JsonRecord): ((collection: Collection) => PointId[]) => {
-  if (body.points !== undefined) {
-    const ids = readIds(body.points);
-    return () => ids;
-  }
-  if (!isRecord(body.filter)) {
-    throw formatError('data did not match any variant of untagged enum PointsSelector');
-  }
-  const test = readFilter(body.filter);
-  return (collection) => matchingPoints(collection, test).map(({ id }) => id);
-};
-
-const remove = (call: Call): Outcome => {
-  const waiting = isWaiting(call.request);
-  const select = readSelector(readBody(readJson(call.request)));
-  const collection = collectionOf(call);
-  return { result: updateResult(deletePoints(collection, select(collection)), waiting) };
-};
-
-const fieldTypes = ['keyword', 'integer', 'float', 'geo', 'text', 'bool', 'datetime', 'uuid'];
-
-const readFieldSchema = (value: unknown): string | JsonRecord => {
-  const type = isRecord(value) ? value.type : value;
-  if (!fieldTypes.includes(type as string)) {
-    throw formatError('data did not match any variant of untagged enum PayloadFieldSchema');
-  }
-  return value as string | JsonRecord;
-};
-
-const createIndex = (call: Call): Outcome => {
-  const waiting = isWaiting(call.request);
-  const body = readBody(readJson(call.request));
-  if (typeof body.field_name !== 'string') throw formatError('missing field `field_name`');
-  const schema = readFieldSchema(body.field_schema);
-  const collection = collectionOf(call);
-  collection.indexes.set(body.field_name, schema);
-  return { result: updateResult(nextOperation(collection), waiting) };
-};
 
 /** The routes anyone may ask. */
 const openEndpoints: Endpoint[] = [
@@ -294,40 +65,64 @@ const openEndpoints: Endpoint[] = [
   { method: 'GET', path: '/readyz', answer: () => plainText(200, 'all shards are ready') },
 ];
 
-/** The routes that need a key. */
-const keyedRoutes: { method: Endpoint['method']; path: string; run: (call: Call) => Outcome }[] = [
-  { method: 'GET', path: '/collections', run: listCollections },
-  {
-    method: 'GET',
-    path: '/collections/:name',
-    run: (call) => json(collectionInfo(collectionOf(call))),
-  },
-  { method: 'PUT', path: '/collections/:name', run: create },
-  { method: 'DELETE', path: '/collections/:name', run: drop },
-  { method: 'GET', path: '/collections/:name/exists', run: exists },
-  { method: 'PUT', path: '/collections/:name/points', run: upsert },
-  { method: 'POST', path: '/collections/:name/points', run: retrieve },
-  { method: 'GET', path: '/collections/:name/points/:id', run: retrieveOne },
-  { method: 'POST', path: '/collections/:name/points/scroll', run: scrollPoints },
-  { method: 'POST', path: '/collections/:name/points/count', run: count },
-  { method: 'POST', path: '/collections/:name/points/query', run: query },
-  { method: 'POST', path: '/collections/:name/points/delete', run: remove },
-  { method: 'PUT', path: '/collections/:name/index', run: createIndex },
-];
+/** What is told of a refusal by a rate limit. */
+const rateAbout = ({ kind, retrySeconds }: RateRefusal, { speed }: Run): Partial<About> => ({
+  refusedBy: `${kind}-rate`,
+  ...(retrySeconds === undefined ? {} : { hintMs: retrySeconds * speed * 1_000 }),
+});
+
+type Answered = { answer: Answer; about?: Partial<About> };
+
+/** The answer to what a route threw. */
+const answerToError = (error: unknown, run: Run, seconds: number): Answered => {
+  if (error instanceof RateRefusal)
+    return { answer: failed(error, seconds), about: rateAbout(error, run) };
+  if (error instanceof Refusal) return { answer: failed(error, seconds) };
+  if (error instanceof BadGateway) return { answer: proxyError(502) };
+  if (error instanceof BadJson) return { answer: badJson(error.message) };
+  // The stack is used up: a body that nests too deep, which the server's parser refuses at 128 levels.
+  if (error instanceof RangeError)
+    return { answer: failed(formatError('recursion limit exceeded at line 1 column 128'), 0) };
+  throw error;
+};
 
 /** Runs a route and puts its outcome, or its refusal, into the envelope. */
-const answerOf = (run: (call: Call) => Outcome, call: Call): Answer => {
+const answerOf = ({ run: runRoute }: KeyedRoute, call: Call): Answered => {
   const startedMs = performance.now();
   try {
-    checkTimeout(call.request.query.timeout);
-    const { result, delayMs } = run(call);
-    if (delayMs === undefined) return ok(result, secondsSince(startedMs));
+    if (upsertState(call).restarting) throw new BadGateway();
+    timeoutOf(call);
+    const outcome = runRoute(call);
+    if ('status' in outcome) return { answer: outcome };
+    const { result, delayMs, points } = outcome;
+    const about = points === undefined ? {} : { points };
+    if (delayMs === undefined) return { answer: ok(result, secondsSince(startedMs)), about };
     // The server was at work during the delay too, and says so.
-    return { ...ok(result, delayMs / 1000), delayMs };
+    return { answer: { ...ok(result, delayMs / 1000), delayMs }, about };
   } catch (error) {
-    if (error instanceof Refusal) return failed(error, secondsSince(startedMs));
-    throw error;
+    return answerToError(error, call.run, secondsSince(startedMs));
   }
+};
+
+/** The answer of a route as the lab's faults leave it. */
+const faultedAnswer = (route: KeyedRoute, call: Call): Answered => {
+  const { run } = call;
+  if (run.lab.qdrant.suspendedStatus !== 0)
+    return { answer: suspended(run.lab.qdrant.suspendedStatus) };
+  const fault = faultOf(call, route);
+  if (fault === undefined) return answerOf(route, call);
+  const about = { fault: fault.kind };
+  if (isInstead(fault)) {
+    const answer = insteadOf(call, route, fault);
+    const seconds = answer.headers?.['retry-after'];
+    const hint = seconds === undefined ? {} : { hintMs: Number(seconds) * run.speed * 1_000 };
+    return { answer, about: { ...about, ...hint } };
+  }
+  const answered = answerOf(route, call);
+  return {
+    answer: struck(answered.answer, fault, run.speed),
+    about: { ...answered.about, ...about },
+  };
 };
 
 /**
@@ -335,18 +130,40 @@ const answerOf = (run: (call: Call) => Outcome, call: Call): Answer => {
  * really stored. `runOf` answers undefined for a key that does not exist.
  */
 export function qdrantService(runOf: (key: string) => Run | undefined): Service {
-  const keyed = (run: (call: Call) => Outcome): Endpoint['answer'] => {
+  const statistics = createRestStatistics();
+  const keyedRoutes: KeyedRoute[] = [
+    ...collectionRoutes,
+    ...aliasRoutes,
+    ...changeRoutes,
+    ...pointRoutes,
+    ...searchRoutes,
+    ...indexRoutes,
+    ...clusterRoutes,
+    metricsRoute(statistics),
+  ];
+  const keyed = (route: KeyedRoute): Endpoint['answer'] => {
+    const kind = isUpsert(route) ? 'upsert' : 'other';
     return (request, nowMs) => {
       const apiKey = apiKeyOf(request);
       if (apiKey === undefined) return missingKey();
-      const state = runOf(apiKey);
-      return state === undefined ? unknownKey() : answerOf(run, { run: state, request, nowMs });
+      const run = runOf(apiKey);
+      if (run === undefined) return unknownKey();
+      const startedMs = performance.now();
+      const { answer, about } = faultedAnswer(route, { run, request, nowMs });
+      const seconds =
+        answer.delayMs === undefined ? secondsSince(startedMs) : answer.delayMs / 1_000;
+      statistics.note(run, route, answer.status, seconds);
+      return { ...answer, about: { run: run.name, kind, ...about } };
     };
   };
   return {
     endpoints: [
       ...openEndpoints,
-      ...keyedRoutes.map(({ method, path, run }) => ({ method, path, answer: keyed(run) })),
+      ...keyedRoutes.map((route) => ({
+        method: route.method,
+        path: route.path,
+        answer: keyed(route),
+      })),
     ],
     bodyLimitBytes,
     notFound: unknownRoute,
