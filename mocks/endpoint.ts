@@ -59,9 +59,17 @@ export type Endpoint = {
   answer: (request: MockRequest, nowMs: number) => Answer;
 };
 
+/** A route that needs a promise for its answer: only an HTTP server has it. */
+export type LaterEndpoint = Omit<Endpoint, 'answer'> & {
+  answer: (request: MockRequest, nowMs: number) => Promise<Answer>;
+};
+
 /** The routes of one service on one port, with the service's own words for what went wrong before a route. */
 export type Service = {
   endpoints: Endpoint[];
+  later?: LaterEndpoint[];
+  /** Answers what must not get any further, known route or not, before its body is read. */
+  guard?: (request: Pick<MockRequest, 'method' | 'url' | 'headers'>) => Answer | undefined;
   bodyLimitBytes: number;
   /** No such route. */
   notFound: (method: string, path: string) => Answer;

@@ -2,9 +2,12 @@ import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Lab } from '../src/model/lab.ts';
+import { createMetrics } from './admin/metrics.ts';
 import { adminService } from './admin/service.ts';
 import type { Service } from './endpoint.ts';
 import { serve } from './fastify.ts';
+import { createObservations } from './observations.ts';
+import { observed } from './observed.ts';
 import { openaiService } from './openai/service.ts';
 import { qdrantService } from './qdrant/service.ts';
 import { recordsService } from './records/service.ts';
@@ -22,6 +25,8 @@ export type MockOptions = {
   ports: MockPorts;
   version: string;
   checkLab: (given: unknown) => Lab;
+  /** Bytes of memory that all stored points may take; 2 GiB where absent. */
+  maxBytes?: number;
 };
 
 /** Running mocks: where they listen, what state they hold, and how to stop them. */
@@ -41,7 +46,9 @@ const nameIn = (key: string, prefix: string): string | undefined =>
 /** Starts all mocks of a lab. Rejects with the port in the message where one can't be had. */
 export async function startMocks(options: MockOptions): Promise<Mocks> {
   const { lab, speed, host, ports, version, checkLab } = options;
-  const runs = createRuns(lab, speed);
+  const runs = createRuns(lab, speed, options.maxBytes);
+  const observations = createObservations(runs);
+  const metrics = createMetrics(runs, observations);
   const token = randomBytes(24).toString('base64url');
   const qdrantRun = (key: string) => {
     const name = nameIn(key, 'kneepoint-');
@@ -52,14 +59,17 @@ export async function startMocks(options: MockOptions): Promise<Mocks> {
     return name === undefined ? undefined : runs.openai(name);
   };
   const services: Record<keyof MockPorts, Service> = {
-    openai: openaiService(openaiRun),
-    qdrant: qdrantService(qdrantRun),
+    openai: observed(openaiService(openaiRun), 'openai', observations.sink),
+    qdrant: observed(qdrantService(qdrantRun), 'qdrant', observations.sink),
     records: recordsService(runs, version, checkLab),
-    admin: adminService(runs, token),
+    admin: adminService({ runs, observations, metrics, token, host, version, checkLab }),
   };
 
   const apps: FastifyInstance[] = [];
-  const close = async () => void (await Promise.all(apps.map((app) => app.close())));
+  const close = async () => {
+    metrics.close();
+    await Promise.all(apps.map((app) => app.close()));
+  };
   const urls = {} as Record<keyof MockPorts, string>;
   for (const [name, service] of Object.entries(services) as [keyof MockPorts, Service][]) {
     const app = serve(service);

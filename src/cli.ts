@@ -1,8 +1,10 @@
+#!/usr/bin/env node
 /** The table of commands: what a user can type, and what it exits with. */
 import { Command, CommanderError } from 'commander';
 import type { LabOptions } from './commands/lab-options.ts';
 import type { MocksOptions } from './commands/mocks.ts';
 import type { RunOptions } from './commands/run.ts';
+import type { SimulateOptions } from './commands/simulate.ts';
 import { version } from './provenance.ts';
 import { MissingPartError } from './services/missing-part.ts';
 import { UsageError } from './usage-error.ts';
@@ -58,10 +60,10 @@ withLabOptions(
     .description('predicts the same in milliseconds, in virtual time'),
 )
   .addHelpText('after', examples(['simulate', 'simulate openai-tier-1 --tier tier-3']))
-  .action(async (names: string[], options: LabOptions & RunOptions) => {
+  .action(async (names: string[], options: LabOptions & SimulateOptions) => {
     const [{ labsFrom }, { simulate }] = await Promise.all([
       import('./commands/lab-options.ts'),
-      import('./commands/run.ts'),
+      import('./commands/simulate.ts'),
     ]);
     exitCode = simulate(labsFrom(names, options), options);
   });
@@ -76,6 +78,7 @@ program
   .option('--records-port <P>', 'port, 0 for any (4611)')
   .option('--admin-port <P>', 'port, 0 for any (4612)')
   .option('--host <H>', 'address to listen on', '127.0.0.1')
+  .option('--max-memory <MB>', 'MiB that stored points may take (2048)')
   .option('--ready-file <F>', 'JSON with all addresses, written when all listen')
   .addHelpText('after', examples(['mocks', 'mocks --lab openai-tier-1 --openai-port 0']))
   .action(async (options: MocksOptions) => {

@@ -5,6 +5,7 @@ import type { LabFile } from '../model/lab-schema.ts';
 import { labTitles } from '../model/labs.ts';
 import { plans } from '../model/plans.ts';
 import { tiers } from '../model/tiers.ts';
+import { packageRoot } from '../package-root.ts';
 import { version } from '../provenance.ts';
 import { findK6 } from '../services/k6-binary.ts';
 import { MissingPartError } from '../services/missing-part.ts';
@@ -58,7 +59,7 @@ export function listTiers(json: boolean): string {
 export async function doctor(): Promise<{ text: string; exitCode: number }> {
   const lines = [`kneepoint ${version}, Node ${process.version}`];
   lines.push(`${cpus().length} cores, ${(totalmem() / 2 ** 30).toFixed(1)} GiB of memory`);
-  const root = new URL('../..', import.meta.url).pathname;
+  const root = packageRoot;
   let exitCode = 0;
   try {
     const k6 = await findK6({

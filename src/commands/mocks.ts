@@ -1,4 +1,5 @@
 import { renameSync, writeFileSync } from 'node:fs';
+import { usualMaxBytes } from '../../mocks/qdrant/ledger.ts';
 import { defaultPorts, type MockPorts } from '../../mocks/server.ts';
 import { checkLab, readLabFile } from '../lab-file.ts';
 import { openMocks } from '../services/open-mocks.ts';
@@ -13,6 +14,7 @@ export type MocksOptions = {
   recordsPort?: string;
   adminPort?: string;
   readyFile?: string;
+  maxMemory?: string;
 };
 
 function port(option: string, text: string | undefined, usual: number): number {
@@ -20,6 +22,16 @@ function port(option: string, text: string | undefined, usual: number): number {
   if (text?.trim() === '' || !Number.isInteger(value) || value < 0 || value > 65_535)
     throw new UsageError(`${option}: must be a port from 0 to 65535, got "${text}"`);
   return value;
+}
+
+function maxBytesOf(text: string | undefined): number {
+  if (text === undefined) return usualMaxBytes;
+  const megabytes = Number(text);
+  if (text.trim() === '' || !Number.isInteger(megabytes) || megabytes < 1 || megabytes > 1_048_576)
+    throw new UsageError(
+      `--max-memory: must be a whole number of MiB from 1 to 1048576, got "${text}"`,
+    );
+  return megabytes * 2 ** 20;
 }
 
 /** Serves the mocks until SIGINT or SIGTERM. Prints what a shell can `eval`. */
@@ -36,7 +48,8 @@ export async function mocks(options: MocksOptions): Promise<number> {
     records: port('--records-port', options.recordsPort, defaultPorts.records),
     admin: port('--admin-port', options.adminPort, defaultPorts.admin),
   };
-  const running = await openMocks(lab, speed, options.host, ports);
+  const maxBytes = maxBytesOf(options.maxMemory);
+  const running = await openMocks(lab, speed, options.host, ports, maxBytes);
   const { openaiUrl, qdrantUrl, recordsUrl, adminUrl, token } = running;
   const exports = {
     OPENAI_BASE_URL: openaiUrl,

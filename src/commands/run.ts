@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { analyze, simulateSweep } from '../analyze/analyze.ts';
+import { analyze } from '../analyze/analyze.ts';
 import {
   type CellProgress,
   createWeights,
@@ -10,9 +10,8 @@ import {
 } from '../engines/k6.ts';
 import type { Lab } from '../model/lab.ts';
 import type { Sweep } from '../model/sweep.ts';
+import { packageRoot } from '../package-root.ts';
 import { provenanceOf } from '../provenance.ts';
-import { renderSummary } from '../report/summary.ts';
-import { renderSweep } from '../report/terminal.ts';
 import { resultsFolder, writeResults } from '../results.ts';
 import { findK6 } from '../services/k6-binary.ts';
 import { openMocks } from '../services/open-mocks.ts';
@@ -20,44 +19,16 @@ import { findRealQdrant } from '../services/real-qdrant.ts';
 import type { RawCell } from '../simulate/cell.ts';
 import { UsageError } from '../usage-error.ts';
 import { createProgress } from './progress.ts';
+import { exitCodeOf, invalid, type SimulateOptions, show, simulate } from './simulate.ts';
 
-export type RunOptions = {
+export type RunOptions = SimulateOptions & {
   engine?: string;
-  json?: boolean;
-  out?: string;
   /** True where the flag came without an address. */
   qdrantUrl?: string | true;
 };
 
 /** Exit codes of design and documentation. */
-const fine = 0;
-const invalid = 3;
 const interrupted = 130;
-
-const colour = () => process.stdout.isTTY === true && !process.env.NO_COLOR;
-
-function show(sweeps: Sweep[], json: boolean): void {
-  if (json) {
-    process.stdout.write(`${JSON.stringify(sweeps.length === 1 ? sweeps[0] : sweeps, null, 2)}\n`);
-    return;
-  }
-  for (const sweep of sweeps)
-    process.stdout.write(`${renderSweep(sweep, { colour: colour() })}\n\n`);
-  if (sweeps.length > 1) process.stdout.write(`${renderSummary(sweeps, { colour: colour() })}\n`);
-}
-
-const exitCodeOf = (sweeps: Sweep[]) => (sweeps.every(({ valid }) => valid) ? fine : invalid);
-
-/** Runs labs in virtual time. Nothing is written unless `--out` asks for it: it is there again in milliseconds. */
-export function simulate(labs: Lab[], { json = false, out }: RunOptions): number {
-  const sweeps = labs.map((lab) => {
-    const sweep = simulateSweep(lab, provenanceOf(lab));
-    if (out !== undefined) writeResults(resultsFolder(out, lab.name, new Date()), sweep);
-    return sweep;
-  });
-  show(sweeps, json);
-  return exitCodeOf(sweeps);
-}
 
 // What runs at the same time over all labs: more would disturb each other on two cores.
 const weightAtOnce = 24;
@@ -90,7 +61,7 @@ export async function run(given: Lab[], options: RunOptions): Promise<number> {
   const onSignal = () => stop.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
 
-  const root = new URL('../..', import.meta.url).pathname;
+  const root = packageRoot;
   const k6 = await findK6({ env: process.env, root, say, signal: stop.signal });
   const runs: LabRun[] = labs.map((lab) => {
     const folder = resultsFolder(resolve(out), lab.name, began);

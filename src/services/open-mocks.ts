@@ -1,19 +1,24 @@
+import { usualMaxBytes } from '../../mocks/qdrant/ledger.ts';
 import { type MockPorts, type Mocks, startMocks } from '../../mocks/server.ts';
 import { checkLab } from '../lab-file.ts';
 import type { Lab } from '../model/lab.ts';
 import { version } from '../provenance.ts';
 import { UsageError } from '../usage-error.ts';
 
-/** Starts the mocks, and explains in one line a port or a host that can't be had. */
+/**
+ * Starts the mocks, and explains in one line a port or a host that can't be had. `maxBytes` is what all
+ * stored points may take.
+ */
 export async function openMocks(
   lab: Lab,
   speed: number,
   host: string,
   ports: MockPorts,
+  maxBytes: number = usualMaxBytes,
 ): Promise<Mocks> {
   try {
     const check = (given: unknown) => checkLab(given, 'lab');
-    return await startMocks({ lab, speed, host, ports, version, checkLab: check });
+    return await startMocks({ lab, speed, host, ports, version, checkLab: check, maxBytes });
   } catch (error) {
     const { code, portOption, port } = error as NodeJS.ErrnoException & {
       portOption?: string;

@@ -1,0 +1,40 @@
+import { simulateSweep } from '../analyze/analyze.ts';
+import type { Lab } from '../model/lab.ts';
+import type { Sweep } from '../model/sweep.ts';
+import { provenanceOf } from '../provenance.ts';
+import { renderSummary } from '../report/summary.ts';
+import { renderSweep } from '../report/terminal.ts';
+import { resultsFolder, writeResults } from '../results.ts';
+
+export type SimulateOptions = { json?: boolean; out?: string };
+
+/** Exit codes of design and documentation. */
+const fine = 0;
+export const invalid = 3;
+
+const colour = () => process.stdout.isTTY === true && !process.env.NO_COLOR;
+
+/** Prints the results on stdout: tables, or one JSON document. */
+export function show(sweeps: Sweep[], json: boolean): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify(sweeps.length === 1 ? sweeps[0] : sweeps, null, 2)}\n`);
+    return;
+  }
+  for (const sweep of sweeps)
+    process.stdout.write(`${renderSweep(sweep, { colour: colour() })}\n\n`);
+  if (sweeps.length > 1) process.stdout.write(`${renderSummary(sweeps, { colour: colour() })}\n`);
+}
+
+export const exitCodeOf = (sweeps: Sweep[]) =>
+  sweeps.every(({ valid }) => valid) ? fine : invalid;
+
+/** Runs labs in virtual time. Nothing is written unless `--out` asks for it: it is there again in milliseconds. */
+export function simulate(labs: Lab[], { json = false, out }: SimulateOptions): number {
+  const sweeps = labs.map((lab) => {
+    const sweep = simulateSweep(lab, provenanceOf(lab));
+    if (out !== undefined) writeResults(resultsFolder(out, lab.name, new Date()), sweep);
+    return sweep;
+  });
+  show(sweeps, json);
+  return exitCodeOf(sweeps);
+}
