@@ -2,7 +2,12 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'mocks/**/*.test.ts', 'test/*.test.ts'],
+    include: [
+      'src/**/*.test.ts',
+      'mocks/**/*.test.ts',
+      'test/*.test.ts',
+      'test/contract/*.test.ts',
+    ],
     testTimeout: 60_000,
   },
 });

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Lab } from './model/lab.ts';
 import type { Provenance } from './model/sweep.ts';
+import { packageRoot } from './package-root.ts';
 
-export const { version } = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-) as { version: string };
+export const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+  version: string;
+};
 
 /** What made a result: the lab by its hash, and the versions of all that ran it. */
 export function provenanceOf(lab: Lab): Provenance {

@@ -6,6 +6,7 @@ import { cellOf, cellSpeed, type K6Summary, MissingSamples } from '../../k6/cell
 import type { Mocks } from '../../mocks/server.ts';
 import type { Lab } from '../model/lab.ts';
 import { createWorkload } from '../model/workload.ts';
+import { packageRoot } from '../package-root.ts';
 import type { RealQdrant } from '../services/real-qdrant.ts';
 import { infeasibleCell, memoryOf, type RawCell, simulateCell } from '../simulate/cell.ts';
 
@@ -25,7 +26,7 @@ export type CellProgress = { workers: number; records: number; rateLimited: numb
 /** k6 ended without a result: killed, or stopped by an error of which `message` is the first line. */
 export class K6Failed extends Error {}
 
-const script = new URL('../../k6/lab.ts', import.meta.url).pathname;
+const script = join(packageRoot, 'k6', 'lab.ts');
 
 /** The first thing k6 complained of, without its stack. */
 const reasonIn = (said: string): string =>
