@@ -22,51 +22,46 @@ const labPath = join(folder, 'lab.yaml');
 writeFileSync(labPath, 'qdrant: { latency: { fixed: 0 } }\n');
 const children: ChildProcess[] = [];
 
+type Server = { port: number; pid: number };
+
 /** Starts a Node process that writes where it listens into a file. */
-const start = async (name: string, args: (ready: string) => string[]): Promise<string> => {
+const start = async (name: string, args: (ready: string) => string[]) => {
   const ready = join(folder, `${name}.json`);
-  children.push(
-    spawn(
-      process.execPath,
-      [
-        ...(name === 'kneepoint' && process.env.PROF
-          ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof']
-          : []),
-        ...args(ready),
-      ],
-      { stdio: ['ignore', 'ignore', 'inherit'] },
-    ),
-  );
+  const child = spawn(process.execPath, args(ready), { stdio: ['ignore', 'ignore', 'inherit'] });
+  children.push(child);
   while (!existsSync(ready)) await sleep(20);
-  return readFileSync(ready, 'utf8');
+  return { text: readFileSync(ready, 'utf8'), pid: child.pid! };
 };
 
 /** Seconds of processor time that a process has used, all its threads together (Linux). */
 const processorSeconds = (pid: number): number => {
-  const [, , , , , , , , , , , user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /, '')
     .split(' ');
-  return (Number(user) + Number(system)) / 100;
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 };
 
-const peer = async (name: string): Promise<number> =>
-  Number(await start(name, (ready) => [join(root, 'bench/upserts-peer.ts'), name, ready]));
+const peer = async (name: string): Promise<Server> => {
+  const script = join(root, 'bench/upserts-peer.ts');
+  const { text, pid } = await start(name, (ready) => [script, name, ready]);
+  return { port: Number(text), pid };
+};
 
 const ports = ['openai', 'qdrant', 'records', 'admin'].flatMap((name) => [`--${name}-port`, '0']);
-const ready = await start('kneepoint', (file) => {
+const { text, pid } = await start('kneepoint', (file) => {
   const args = ['mocks', '--lab', labPath, '--speed', '1000', '--ready-file', file];
   return [join(root, 'src/cli.ts'), ...args, ...ports];
 });
-const { qdrant } = JSON.parse(ready) as { qdrant: { url: string } };
+const { qdrant } = JSON.parse(text) as { qdrant: { url: string } };
 await fetch(`${qdrant.url}/collections/c`, {
   method: 'PUT',
   headers: { 'content-type': 'application/json', 'api-key': key },
   body: JSON.stringify({ vectors: { size: dimensions, distance: 'Cosine' } }),
 });
-const servers = {
+const servers: Record<string, Server> = {
   receiving: await peer('receiving'),
   parsing: await peer('parsing'),
-  kneepoint: Number(new URL(qdrant.url).port),
+  kneepoint: { port: Number(new URL(qdrant.url).port), pid },
 };
 
 /** A unit vector in all the digits a double has, as clients print them. */
@@ -89,8 +84,11 @@ const requestOf = (batch: number, points: number): Buffer => {
   return Buffer.concat([Buffer.from(head), body]);
 };
 
-/** Answers per second, each socket sending its next request when it has its answer. */
-const rateOf = async (port: number, requests: readonly Buffer[]): Promise<number> => {
+/**
+ * Answers per second, and per second of the server's processor time, each socket sending its next request
+ * when it has its answer. The second is the same on a machine that has other work to do.
+ */
+const rateOf = async ({ port, pid }: Server, requests: readonly Buffer[]) => {
   let [answers, sending, failure] = [0, true, ''];
   const open = Array.from({ length: sockets }, (_, index) => {
     let next = index;
@@ -112,13 +110,14 @@ const rateOf = async (port: number, requests: readonly Buffer[]): Promise<number
     return socket;
   });
   await sleep(warmMs);
-  const [before, began] = [answers, performance.now()];
+  const [before, began, used] = [answers, performance.now(), processorSeconds(pid)];
   await sleep(turnMs);
-  const rate = ((answers - before) * 1_000) / (performance.now() - began);
+  const perSecond = ((answers - before) * 1_000) / (performance.now() - began);
+  const perProcessorSecond = (answers - before) / (processorSeconds(pid) - used);
   sending = false;
   for (const socket of open) socket.destroy();
   if (failure !== '') throw new Error(failure);
-  return rate;
+  return { perSecond, perProcessorSecond };
 };
 
 const median = (values: number[]): number =>
@@ -128,18 +127,22 @@ const sizes = process.argv.slice(2).map(Number);
 for (const points of sizes.length > 0 ? sizes : [64, 128, 256]) {
   const requests = Array.from({ length: bodiesInTurn }, (_, batch) => requestOf(batch, points));
   const megabytes = requests[0]!.length / 1e6;
-  const rates: Record<string, number[]> = {};
+  const rates: Record<string, { perSecond: number; perProcessorSecond: number }[]> = {};
   for (let turn = 0; turn < turns; turn++) {
-    for (const [name, port] of Object.entries(servers)) {
+    for (const [name, server] of Object.entries(servers)) {
       rates[name] ??= [];
-      rates[name].push((await rateOf(port, requests)) * points);
+      rates[name].push(await rateOf(server, requests));
     }
   }
-  const [receiving, parsing, kneepoint] = Object.keys(servers).map((name) => median(rates[name]!));
-  console.log(
-    `${points} points of ${dimensions} (${megabytes.toFixed(2)} MB): kneepoint ${kneepoint!.toFixed(0)}/s, ` +
-      `parsing ${parsing!.toFixed(0)}/s, ratio ${(kneepoint! / parsing!).toFixed(1)}; ` +
-      `only receiving ${receiving!.toFixed(0)}/s`,
-  );
+  console.log(`${points} points of ${dimensions}, ${megabytes.toFixed(2)} MB:`);
+  for (const kind of ['perSecond', 'perProcessorSecond'] as const) {
+    const rate = (name: string) => points * median(rates[name]!.map((one) => one[kind]));
+    const [receiving, parsing, kneepoint] = [rate('receiving'), rate('parsing'), rate('kneepoint')];
+    console.log(
+      `  points ${kind === 'perSecond' ? 'per second' : "per second of the server's processor time"}: ` +
+        `kneepoint ${kneepoint.toFixed(0)}, parsing ${parsing.toFixed(0)}, ` +
+        `ratio ${(kneepoint / parsing).toFixed(1)}; only receiving ${receiving.toFixed(0)}`,
+    );
+  }
 }
 for (const child of children) child.kill();

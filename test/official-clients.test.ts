@@ -255,7 +255,8 @@ test('a whole ingestion: claims from the records, vectors from OpenAI, points to
           input: batch.map(({ text }) => text),
           dimensions: 128,
         });
-        expect(usage.prompt_tokens).toBe((batch.length * bytesPerChunk) / 4);
+        // A run in fast motion estimates what it bills.
+        expect(usage.prompt_tokens).toBe(Math.round((batch.length * bytesPerChunk) / 4 / 1.11));
         const points = batch.map(({ id, payload }, index) => ({
           id,
           vector: data[index]!.embedding,
