@@ -62,6 +62,7 @@ export type Faults = {
  * and `untilSeconds` count: the run's begin, or when the faults were set.
  */
 export function createFaults(seed: number, specs: FaultSpec[], beganUs = 0): Faults {
+  if (specs.length === 0) return { strike: () => undefined };
   const seen = specs.map(() => 0);
   const strikes = (spec: FaultSpec, at: number, key: DrawKey, nowUs: number): boolean => {
     const seconds = (nowUs - beganUs) / 1e6;

@@ -36,6 +36,17 @@ export type UpsertService = {
 /** Over so much of its memory a server slows down before it is killed (assumed). */
 const memoryPressure = { from: 0.9, slowdown: 2 };
 
+/** Index of the first of the rising `times` that is after `timeUs`. */
+function firstAfter(times: number[], timeUs: number): number {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (times[middle]! <= timeUs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 export function createUpserts(lab: Lab): UpsertService {
   let { seed, qdrant } = lab;
   const stationOf = () => {
@@ -46,14 +57,15 @@ export function createUpserts(lab: Lab): UpsertService {
   };
   let station = stationOf();
   let [points, backlog, atUs, downUntilUs] = [0, 0, 0, 0];
-  let appliedAtUs: number[] = [];
+  /** Ends of the operations under way, rising: the one that frees a place is then found at once. */
+  const appliedAtUs: number[] = [];
 
   const index = (nowUs: number) => {
     const elapsedUs = Math.max(0, nowUs - atUs);
     atUs = Math.max(atUs, nowUs);
     const rate = qdrant.indexPointsPerSecond;
     backlog = rate === 0 ? 0 : Math.max(0, backlog - (elapsedUs * rate) / 1e6);
-    if (appliedAtUs.length > 0) appliedAtUs = appliedAtUs.filter((doneUs) => doneUs > nowUs);
+    if (appliedAtUs.length > 0) appliedAtUs.splice(0, firstAfter(appliedAtUs, nowUs));
   };
   const isYellow = () => backlog > qdrant.indexingThreshold;
 
@@ -75,10 +87,9 @@ export function createUpserts(lab: Lab): UpsertService {
       const appliedUs = station(demand, u, nowUs);
       points += write.added;
       backlog += write.points;
-      // In the order of their ends, so that the operation that frees a place is found at once.
       const waiting = appliedAtUs.length - qdrant.queueLength;
-      const freeUs = waiting >= 0 ? [...appliedAtUs].sort((a, b) => a - b)[waiting]! : nowUs;
-      appliedAtUs.push(appliedUs);
+      const freeUs = waiting >= 0 ? appliedAtUs[waiting]! : nowUs;
+      appliedAtUs.splice(firstAfter(appliedAtUs, appliedUs), 0, appliedUs);
       return { acknowledgedUs: Math.min(appliedUs, freeUs), appliedUs, refusal: undefined };
     },
     remove(removed) {
