@@ -30,13 +30,15 @@ function send(reply: FastifyReply, answer: Answer, more?: Record<string, string>
   // Past Fastify, which would append a charset that the providers don't send.
   reply.hijack();
   const { status, headers, body } = answer;
+  const length = Buffer.byteLength(body);
   reply.raw.writeHead(status, {
     'content-type': 'application/json',
     ...headers,
     ...more,
-    'content-length': Buffer.byteLength(body),
+    'content-length': length,
   });
-  reply.raw.end(body);
+  // Text of one byte a character needs no encoding.
+  reply.raw.end(body, length === body.length ? 'latin1' : 'utf8');
 }
 
 /**

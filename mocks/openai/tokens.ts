@@ -2,7 +2,9 @@
  * Billed tokens: all embedding models use cl100k_base, and what looks like a special token is text
  * [openai.md 2.1 and 5.2]. The rate limiter never asks here: it charges bytes / 4.
  */
+
 import { countTokens, isWithinTokenLimit } from 'gpt-tokenizer/encoding/cl100k_base';
+import { createTextCache } from './text-cache.ts';
 
 /** Tokens of one input at most [documented]. */
 export const mostInputTokens = 8_192;
@@ -55,7 +57,7 @@ export const estimatedTokens = (utf8Bytes: number): number =>
 
 /** Counts an input's tokens, remembering the latest texts. Infinity above `mostInputTokens`. */
 export function createTokenCounter(): (text: string) => number {
-  const cache = new Map<string, number>();
+  const cache = createTextCache<number>();
   let characters = 0;
   return (text) => {
     const known = cache.get(text);

@@ -1,4 +1,5 @@
 import { contentKey, philox4x32 } from '../../src/model/random.ts';
+import { createTextCache, type TextCache } from './text-cache.ts';
 
 /** A unit vector that depends on the text alone: 16 components of eight random bits from each block. */
 export function vectorOf(text: string, dimensions: number): Float32Array {
@@ -29,8 +30,7 @@ const cacheBytes = 64 * 1024 * 1024;
 
 /** Serializes vectors as they go over the wire, exact in nine digits, remembering the latest ones. */
 export function createVectorCache(): (text: string, dimensions: number, as: Encoding) => string {
-  // By the text as it came: joined with anything it would have to be copied and hashed anew.
-  const caches = new Map<string, Map<string, string>>();
+  const caches = new Map<string, TextCache<string>>();
   let bytes = 0;
   return (text, dimensions, as) => {
     const form = `${as}${dimensions}`;
@@ -46,8 +46,9 @@ export function createVectorCache(): (text: string, dimensions: number, as: Enco
       caches.clear();
       bytes = text.length + written.length;
     }
-    const cache = caches.get(form) ?? new Map<string, string>();
-    caches.set(form, cache.set(text, written));
+    const cache = caches.get(form) ?? createTextCache<string>();
+    caches.set(form, cache);
+    cache.set(text, written);
     return written;
   };
 }
