@@ -1,18 +1,11 @@
 /** k6: 20 virtual users send the same embeddings request for a few seconds, as fast as it is answered. */
 import http from 'k6/http';
+import { authorization, body } from './embeddings-request.ts';
 
-const body = JSON.stringify({
-  model: 'text-embedding-3-small',
-  input: Array.from({ length: 8 }, (_, index) =>
-    `${index} ${'capacity '.repeat(222)}`.slice(0, 2_000),
-  ),
-  dimensions: 64,
-  encoding_format: 'base64',
-});
 const params = {
   headers: {
     'content-type': 'application/json',
-    authorization: 'Bearer sk-kneepoint-lab-bench',
+    authorization,
   },
 };
 

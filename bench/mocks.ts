@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findK6 } from '../src/services/k6-binary.ts';
+import { authorization, body as embeddingsBody } from './embeddings-request.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), 'kneepoint-bench-'));
@@ -35,19 +36,10 @@ const urls = JSON.parse(readFileSync(ready, 'utf8')) as Record<
 >;
 const embeddings = `${urls.openai.url}/embeddings`;
 
-const authorization = 'Bearer sk-kneepoint-lab-bench';
-const input = Array.from({ length: 8 }, (_, index) =>
-  `${index} ${'capacity '.repeat(222)}`.slice(0, 2_000),
-);
 const answer = await fetch(embeddings, {
   method: 'POST',
   headers: { 'content-type': 'application/json', authorization },
-  body: JSON.stringify({
-    model: 'text-embedding-3-small',
-    input,
-    dimensions: 64,
-    encoding_format: 'base64',
-  }),
+  body: embeddingsBody,
 });
 const answerPath = join(folder, 'answer.json');
 writeFileSync(answerPath, Buffer.from(await answer.arrayBuffer()));

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findK6 } from '../src/services/k6-binary.ts';
+import { authorization, body } from './embeddings-request.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const cache = join(root, '.cache/peers');
@@ -35,15 +36,6 @@ const start = (command: string, args: string[]) => {
   const child = spawn(command, args, { cwd: folder, stdio: 'ignore' });
   children.push(child);
 };
-const authorization = 'Bearer sk-kneepoint-lab-bench';
-const body = JSON.stringify({
-  model: 'text-embedding-3-small',
-  input: Array.from({ length: 8 }, (_, index) =>
-    `${index} ${'capacity '.repeat(222)}`.slice(0, 2_000),
-  ),
-  dimensions: 64,
-  encoding_format: 'base64',
-});
 const ask = (url: string) =>
   fetch(url, {
     method: 'POST',

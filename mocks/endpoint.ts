@@ -19,11 +19,14 @@ export type SocketFault = {
   ms: number;
 };
 
+/** What requests are, as far as statistics tell them apart. */
+export const requestKinds = ['embeddings', 'upsert', 'read', 'other'] as const;
+
 /** What an answer was about, for journal and statistics; none of it is sent. */
 export type About = {
   /** Name of the run whose key asked. */
   run: string;
-  kind: 'embeddings' | 'upsert' | 'read' | 'other';
+  kind: (typeof requestKinds)[number];
   /** Which limit refused it. */
   refusedBy?: string;
   /** The fault that struck it. */

@@ -1,4 +1,5 @@
 import { credentialsIn, withoutSecrets } from './credentials.ts';
+import { countIn } from './draw-key.ts';
 import type { Sighting } from './observed.ts';
 
 /** One request as the journal tells it. */
@@ -58,11 +59,6 @@ type Kept = Omit<Entry, 'body' | 'answer'> & {
 /** What an entry takes beside its texts. */
 const entryBytes = 250;
 
-const whole = (value: string | string[] | undefined): number | undefined => {
-  const number = typeof value === 'string' ? Number(value) : Number.NaN;
-  return Number.isSafeInteger(number) && number >= 0 ? number : undefined;
-};
-
 /**
  * The last requests, bounded in number and in bytes. Headers are not kept at all but for the attempt;
  * whatever a client gave as its key is blotted out of path and bodies before they are kept.
@@ -106,7 +102,7 @@ export function createJournal(bounds = usualBounds, beganMs = performance.now())
       const secrets = credentialsIn(headers);
       const { status, about, delayMs = 0 } = answer;
       const attempt =
-        whole(headers['x-kneepoint-attempt']) ?? whole(headers['x-stainless-retry-count']);
+        countIn(headers['x-kneepoint-attempt']) ?? countIn(headers['x-stainless-retry-count']);
       const clean = withoutSecrets(path, secrets);
       const bodyBytes = clipped(body, secrets);
       const answerBytes = status >= 400 ? clippedText(answer.body, secrets) : undefined;

@@ -1,3 +1,4 @@
+import { requestKinds } from './endpoint.ts';
 import type { Sighting } from './observed.ts';
 
 /** A count of requests that have all the labels. */
@@ -20,8 +21,6 @@ export type Totals = {
   own: Buckets;
   added: Buckets;
 };
-
-const kinds = ['embeddings', 'upsert', 'read', 'other'];
 
 const ownBounds = [
   0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1,
@@ -61,7 +60,8 @@ export function createTotals(): Totals {
       const kind = about?.kind ?? 'other';
       // A number, because a text made anew for each request costs as much as all the rest.
       const key =
-        status + 1_000 * (kinds.indexOf(kind) + (service === 'openai' ? 0 : kinds.length));
+        status +
+        1_000 * (requestKinds.indexOf(kind) + (service === 'openai' ? 0 : requestKinds.length));
       count(requests, key, () => ({
         service,
         kind,

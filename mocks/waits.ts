@@ -1,3 +1,4 @@
+import { type About, requestKinds } from './endpoint.ts';
 import type { Sighting } from './observed.ts';
 
 /** How clients behaved after they were told to wait. */
@@ -40,13 +41,11 @@ function bodyHash(bytes: Uint8Array): number {
   return hash >>> 0;
 }
 
-const kinds = ['embeddings', 'upsert', 'read', 'other'];
-
 /** Equal for two requests of the same batch. */
-function batchOf({ headers, bytes }: Sighting, kind: string): string | number {
+function batchOf({ headers, bytes }: Sighting, kind: About['kind']): string | number {
   const record = headers['x-kneepoint-record'];
   if (typeof record === 'string') return `${kind} ${record}`;
-  return kinds.indexOf(kind) * 2 ** 32 + bodyHash(bytes);
+  return requestKinds.indexOf(kind) * 2 ** 32 + bodyHash(bytes);
 }
 
 /**

@@ -1,5 +1,5 @@
-import { isInstead } from '../../src/model/faults.ts';
-import { contentKey } from '../../src/model/random.ts';
+import { type Fault, isInstead } from '../../src/model/faults.ts';
+import { contentKey, type DrawKey } from '../../src/model/random.ts';
 import type { Hint } from '../../src/model/retry.ts';
 import { type Admission, hintOf, rejectionUs } from '../../src/model/services.ts';
 import { drawKeyOf } from '../draw-key.ts';
@@ -72,6 +72,17 @@ function refused(
   };
 }
 
+/** The answer of a fault that comes instead of the service: as quick as a refusal, and nothing is charged. */
+function insteadOf(run: Run, fault: Fault, id: string, key: DrawKey, about: About): Answer {
+  const answer = faulty(fault, id);
+  return {
+    ...answer,
+    headers: { ...accountHeaders(id), ...answer.headers },
+    delayMs: rejectionUs(run.lab, key) / 1_000 / run.speed,
+    about,
+  };
+}
+
 /** OpenAI's embeddings API, by key: `runOf` finds the state behind a key. */
 export function openaiService(runOf: (key: string) => Run | undefined): Service {
   const serialized = createVectorCache();
@@ -121,13 +132,7 @@ export function openaiService(runOf: (key: string) => Run | undefined): Service 
     if (fault && isInstead(fault)) {
       seen.embeddings++;
       if (fault.status === 429) seen.rateLimited++;
-      const answer = faulty(fault, id);
-      return {
-        ...answer,
-        headers: { ...headers, ...answer.headers },
-        delayMs: delayMs(nowUs + rejectionUs(lab, key)),
-        about,
-      };
+      return insteadOf(run, fault, id, key, about);
     }
     if ('status' in wanted) {
       const answer = { ...wanted, headers, about };
@@ -170,15 +175,10 @@ export function openaiService(runOf: (key: string) => Run | undefined): Service 
           ? run.faults.strike('openai', 'openai', key, run.clockUs(nowMs))
           : undefined;
       const id = nextId(run);
-      const instead = fault && isInstead(fault);
-      const given = instead ? faulty(fault, id) : answerOf(request);
       const about: About = { run: run.name, kind: 'other', ...(fault && { fault: fault.kind }) };
-      const headers = { ...accountHeaders(id), ...given.headers };
-      if (instead) {
-        const delayMs = rejectionUs(run.lab, key) / 1_000 / run.speed;
-        return { ...given, headers, delayMs, about };
-      }
-      const answer = { ...given, headers, about };
+      if (fault && isInstead(fault)) return insteadOf(run, fault, id, key, about);
+      const given = answerOf(request);
+      const answer = { ...given, headers: { ...accountHeaders(id), ...given.headers }, about };
       return fault ? struck(answer, fault, run.speed) : answer;
     };
 

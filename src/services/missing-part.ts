@@ -20,10 +20,3 @@ export class MissingPartError extends Error {
 function oneLine(text: string): string {
   return text.replace(/\s*[\r\n]+\s*/g, ' ');
 }
-
-/** The Qdrant that the user named can't be used. Its message names the flag and the fix. */
-export class QdrantUnreachable extends MissingPartError {
-  constructor(problem: string) {
-    super(problem, ['start it', 'leave --qdrant-url out to run against the mock']);
-  }
-}

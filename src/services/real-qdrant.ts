@@ -1,11 +1,14 @@
 import { UsageError } from '../usage-error.ts';
-import { QdrantUnreachable } from './missing-part.ts';
+import { MissingPartError } from './missing-part.ts';
 
 /** A Qdrant that is not ours: where it is, how it lets us in, and what it calls itself. */
 export type RealQdrant = { url: string; apiKey: string | undefined; version: string };
 
 const fail = (problem: string) => {
-  throw new QdrantUnreachable(problem);
+  throw new MissingPartError(problem, [
+    'start it',
+    'leave --qdrant-url out to run against the mock',
+  ]);
 };
 
 /**
