@@ -7,6 +7,7 @@ export default defineConfig({
       'mocks/**/*.test.ts',
       'test/*.test.ts',
       'test/contract/*.test.ts',
+      'test/exec/*.test.ts',
     ],
     testTimeout: 60_000,
   },

@@ -71,6 +71,8 @@ export type LaterEndpoint = Omit<Endpoint, 'answer'> & {
 export type Service = {
   endpoints: Endpoint[];
   later?: LaterEndpoint[];
+  /** The client left at `nowMs` without this answer. */
+  gone?: (answer: Answer, nowMs: number) => void;
   /** Answers what must not get any further, known route or not, before its body is read. */
   guard?: (request: Pick<MockRequest, 'method' | 'url' | 'headers'>) => Answer | undefined;
   bodyLimitBytes: number;

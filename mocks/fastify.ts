@@ -73,6 +73,20 @@ const askedIn = (request: FastifyRequest): MockRequest => ({
   bytes: (request.body as Buffer | undefined) ?? noBytes,
 });
 
+/** Sends an answer when its delay is over, counted from the request's arrival. */
+function sendInTime(request: FastifyRequest, reply: FastifyReply, answer: Answer): void {
+  if (!answer.delayMs) {
+    send(reply, answer);
+    return;
+  }
+  // Only a client of this lab is told: a provider has no such header.
+  const late = request.headers['x-kneepoint-late-ms'];
+  const told = late && { 'x-kneepoint-delay-ms': answer.delayMs.toFixed(3) };
+  runAt(request.arrivedMs + answer.delayMs - latenessMs(late), () =>
+    send(reply, answer, told || undefined),
+  );
+}
+
 /** Serves a service over HTTP. A delay counts from the request's arrival, so the mock's own work is part of it. */
 export function serve(service: Service): FastifyInstance {
   const { bodyLimitBytes, notFound, tooLarge, guard } = service;
@@ -118,16 +132,12 @@ export function serve(service: Service): FastifyInstance {
     app.route({
       method: endpoint.method,
       url: endpoint.path,
-      handler: (request, reply) => {
-        const given = answerTo(service, endpoint, askedIn(request), request.arrivedMs);
-        if (!given.delayMs) return send(reply, given);
-        // Only a client of this lab is told: a provider has no such header.
-        const late = request.headers['x-kneepoint-late-ms'];
-        const told = late && { 'x-kneepoint-delay-ms': given.delayMs.toFixed(3) };
-        runAt(request.arrivedMs + given.delayMs - latenessMs(late), () =>
-          send(reply, given, told || undefined),
-        );
-      },
+      handler: (request, reply) =>
+        sendInTime(
+          request,
+          reply,
+          answerTo(service, endpoint, askedIn(request), request.arrivedMs),
+        ),
     });
   }
   for (const { method, path, answer } of service.later ?? [])
@@ -135,7 +145,7 @@ export function serve(service: Service): FastifyInstance {
       method,
       url: path,
       handler: async (request, reply) => {
-        send(reply, await answer(askedIn(request), request.arrivedMs));
+        sendInTime(request, reply, await answer(askedIn(request), request.arrivedMs));
         return reply;
       },
     });

@@ -30,7 +30,12 @@ const request: MockRequest = {
 
 test('answers as before and tells of each request', () => {
   const seen: Sighting[] = [];
-  const watched = observed(service, 'qdrant', (sighting) => seen.push(sighting));
+  const watched = observed(
+    service,
+    'qdrant',
+    (sighting) => seen.push(sighting),
+    () => {},
+  );
   expect(watched.endpoints[0]!.answer(request, 7)).toBe(answer);
   expect(watched.endpoints[1]!.answer(request, 8)).toEqual({ status: 400, body: 'no JSON' });
   expect(watched.notFound('GET', '/bogus')).toEqual({ status: 404, body: '' });

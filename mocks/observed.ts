@@ -20,11 +20,14 @@ export type Sighting = {
 
 export type Sink = (sighting: Sighting) => void;
 
+/** Told of an answer that its client did not wait for, and when it left. */
+export type Gone = (answer: Answer, nowMs: number) => void;
+
 const noHeaders = {};
 const noBytes = new Uint8Array();
 
 /** The service, with every request told to `sink` once it is decided, before its delay. Routes that no service has are told too: a wrong base URL shows. */
-export function observed(service: Service, name: ServiceName, sink: Sink): Service {
+export function observed(service: Service, name: ServiceName, sink: Sink, gone: Gone): Service {
   const bare = (method: string, path: string, answer: Answer): Answer => {
     sink({
       service: name,
@@ -40,6 +43,7 @@ export function observed(service: Service, name: ServiceName, sink: Sink): Servi
   };
   return {
     ...service,
+    gone,
     endpoints: service.endpoints.map((endpoint) => ({
       ...endpoint,
       answer(request, nowMs) {

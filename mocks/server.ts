@@ -6,11 +6,13 @@ import { createMetrics } from './admin/metrics.ts';
 import { adminService } from './admin/service.ts';
 import type { Service } from './endpoint.ts';
 import { serve } from './fastify.ts';
-import { createObservations } from './observations.ts';
+import { createObservations, type Observations } from './observations.ts';
 import { observed } from './observed.ts';
 import { openaiService } from './openai/service.ts';
 import { qdrantService } from './qdrant/service.ts';
 import { recordsService } from './records/service.ts';
+import type { OpenSource } from './records/source.ts';
+import { createSources, type SourceFailures } from './records/sources.ts';
 import { createRuns, type Runs } from './runs.ts';
 
 export type MockPorts = { openai: number; qdrant: number; records: number; admin: number };
@@ -27,6 +29,8 @@ export type MockOptions = {
   checkLab: (given: unknown) => Lab;
   /** Bytes of memory that all stored points may take; 2 GiB where absent. */
   maxBytes?: number;
+  /** Where records come from; they are generated where absent. */
+  openSource?: OpenSource | undefined;
 };
 
 /** Running mocks: where they listen, what state they hold, and how to stop them. */
@@ -37,6 +41,9 @@ export type Mocks = {
   adminUrl: string;
   token: string;
   runs: Runs;
+  observations: Observations;
+  /** Closes what runs have opened of `openSource`, and says which reads failed since the last time. */
+  endSources: () => Promise<SourceFailures | undefined>;
   close: () => Promise<void>;
 };
 
@@ -48,6 +55,7 @@ export async function startMocks(options: MockOptions): Promise<Mocks> {
   const { lab, speed, host, ports, version, checkLab } = options;
   const runs = createRuns(lab, speed, options.maxBytes);
   const observations = createObservations(runs);
+  const { sink, gone } = observations;
   const metrics = createMetrics(runs, observations);
   const token = randomBytes(24).toString('base64url');
   const qdrantRun = (key: string) => {
@@ -58,10 +66,12 @@ export async function startMocks(options: MockOptions): Promise<Mocks> {
     const name = nameIn(key, 'sk-kneepoint-');
     return name === undefined ? undefined : runs.openai(name);
   };
+  const sources = options.openSource && createSources(options.openSource);
+  const endSources = async () => sources?.end();
   const services: Record<keyof MockPorts, Service> = {
-    openai: observed(openaiService(openaiRun), 'openai', observations.sink),
-    qdrant: observed(qdrantService(qdrantRun), 'qdrant', observations.sink),
-    records: recordsService(runs, version, checkLab),
+    openai: observed(openaiService(openaiRun), 'openai', sink, gone),
+    qdrant: observed(qdrantService(qdrantRun), 'qdrant', sink, gone),
+    records: recordsService(runs, version, checkLab, sources),
     admin: adminService({ runs, observations, metrics, token, host, version, checkLab }),
   };
 
@@ -69,6 +79,7 @@ export async function startMocks(options: MockOptions): Promise<Mocks> {
   const close = async () => {
     metrics.close();
     await Promise.all(apps.map((app) => app.close()));
+    await endSources();
   };
   const urls = {} as Record<keyof MockPorts, string>;
   for (const [name, service] of Object.entries(services) as [keyof MockPorts, Service][]) {
@@ -91,6 +102,8 @@ export async function startMocks(options: MockOptions): Promise<Mocks> {
     adminUrl: urls.admin,
     token,
     runs,
+    observations,
+    endSources,
     close,
   };
 }

@@ -41,7 +41,8 @@ const histogramBits = 5;
 /** Faults after which the client still has the whole answer. */
 const harmless = ['latency', 'dribble'];
 
-const arrived = ({ status, about }: Answer): boolean =>
+/** Whether the client got what it asked for. */
+export const arrived = ({ status, about }: Answer): boolean =>
   status < 400 && (about?.fault === undefined || harmless.includes(about.fault));
 
 const count = (counts: Record<string, number>, name: string | number): void => {

@@ -42,7 +42,10 @@ function bodyHash(bytes: Uint8Array): number {
 }
 
 /** Equal for two requests of the same batch. */
-function batchOf({ headers, bytes }: Sighting, kind: About['kind']): string | number {
+export function batchOf(
+  { headers, bytes }: Pick<Sighting, 'headers' | 'bytes'>,
+  kind: About['kind'],
+): string | number {
   const record = headers['x-kneepoint-record'];
   if (typeof record === 'string') return `${kind} ${record}`;
   return requestKinds.indexOf(kind) * 2 ** 32 + bodyHash(bytes);

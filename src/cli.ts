@@ -1,13 +1,20 @@
 #!/usr/bin/env node
 /** The table of commands: what a user can type, and what it exits with. */
 import { Command, CommanderError } from 'commander';
+import type { ExecOptions } from './commands/exec.ts';
 import type { LabOptions } from './commands/lab-options.ts';
 import type { MocksOptions } from './commands/mocks.ts';
 import type { RunOptions } from './commands/run.ts';
+import type { SeedOptions } from './commands/seed.ts';
 import type { SimulateOptions } from './commands/simulate.ts';
 import { version } from './provenance.ts';
 import { MissingPartError } from './services/missing-part.ts';
 import { UsageError } from './usage-error.ts';
+
+// What follows `--` is the user's own command, and its options are not ours.
+const dashes = process.argv[2] === 'exec' ? process.argv.indexOf('--') : -1;
+const ownArguments = dashes < 0 ? process.argv : process.argv.slice(0, dashes);
+const userCommand = dashes < 0 ? [] : process.argv.slice(dashes + 1);
 
 const program = new Command('kneepoint')
   .description('How many ingestion workers can you run, what binds, and does an upgrade help?')
@@ -30,6 +37,9 @@ const withLabOptions = (command: Command) =>
     .option('--json', 'one JSON document on stdout')
     .option('--out <DIR>', 'where results go');
 
+const mysqlHelp =
+  'records from a real MySQL: that one, or MYSQL_URL on this machine, Docker, mysqld, mariadbd';
+
 const examples = (lines: string[]) =>
   `\nExamples:\n${lines.map((line) => `  $ kneepoint ${line}\n`).join('')}`;
 
@@ -42,7 +52,8 @@ withLabOptions(
     .option(
       '--qdrant-url [URL]',
       'a real Qdrant instead of the mock; QDRANT_URL where no URL follows',
-    ),
+    )
+    .option('--mysql [URL]', mysqlHelp),
 )
   .addHelpText('after', examples(['run openai-tier-1', 'run my-lab.yaml --workers 1,4,8 --json']))
   .action(async (names: string[], options: LabOptions & RunOptions) => {
@@ -80,9 +91,80 @@ program
   .option('--host <H>', 'address to listen on', '127.0.0.1')
   .option('--max-memory <MB>', 'MiB that stored points may take (2048)')
   .option('--ready-file <F>', 'JSON with all addresses, written when all listen')
-  .addHelpText('after', examples(['mocks', 'mocks --lab openai-tier-1 --openai-port 0']))
+  .option('--mysql [URL]', mysqlHelp)
+  .option('--records <N>', "records to serve (the lab's)")
+  .addHelpText(
+    'after',
+    examples([
+      'mocks',
+      'mocks --lab openai-tier-1 --openai-port 0',
+      'mocks --mysql --records 1000',
+    ]),
+  )
   .action(async (options: MocksOptions) => {
     exitCode = await (await import('./commands/mocks.ts')).mocks(options);
+  });
+
+withLabOptions(
+  program
+    .command('exec')
+    .usage('[options] [LAB] -- COMMAND…')
+    .argument('[LAB]', 'built-in name or file', 'openai-tier-1')
+    .description('runs your own worker command once for each worker count, and measures it')
+    .option('--timeout <T>', 'ends a worker count that takes longer: 90s, 10m')
+    .option('--memory-limit <SIZE>', 'memory of all its processes: 8g rehearses a small machine')
+    .option('--mysql-url [URL]', 'MySQL to read from, filled by `kneepoint seed`')
+    .option('--no-mysql', 'start no MySQL and leave MYSQL_ variables alone')
+    .option('--record-field <F>', "payload field with a point's record; found where not given")
+    .option('--real', 'against the services in your environment; says the cost first')
+    .option('--yes', 'with --real: send it')
+    .option('--max-cost <USD>', 'with --real: embed no more than this costs'),
+)
+  .addHelpText(
+    'after',
+    `
+The command gets OPENAI_BASE_URL, OPENAI_API_KEY, QDRANT_URL, QDRANT_API_KEY, MYSQL_URL (and _HOST,
+_PORT, _USER, _PASSWORD, _DATABASE), MAX_WORKERS, BATCH_SIZE and MYSQL_POOL_SIZE; {workers}, {records},
+{batch} and {claim} in it are filled in.
+${examples([
+  'exec openai-tier-1 -- uv run python -m my_migration --max-records {records} --workers {workers}',
+  'exec qdrant-free --workers 1,4,8 --memory-limit 8g -- node ingest.js --workers={workers}',
+])}`,
+  )
+  .action(async (name: string, options: LabOptions & ExecOptions) => {
+    const [{ labsFrom }, { exec }] = await Promise.all([
+      import('./commands/lab-options.ts'),
+      import('./commands/exec.ts'),
+    ]);
+    if (userCommand.length === 0)
+      throw new UsageError(
+        'exec: give your command after --, as in `exec openai-tier-1 -- node ingest.js`',
+      );
+    if (options.speed !== undefined)
+      throw new UsageError("--speed: other programs can't be sped up; leave it out");
+    exitCode = await exec(labsFrom([name], options)[0]!, userCommand, options);
+  });
+
+program
+  .command('seed')
+  .argument('[LAB]', 'built-in name or file: how many chunks a record has, and how long', 'linear')
+  .description('fills the table `records` of a MySQL, and goes on where it was interrupted')
+  .option(
+    '--mysql-url <URL>',
+    'mysql://user:password@host:port/database (MYSQL_URL on this machine)',
+  )
+  .option('--records <N>', "rows that the table is to have (the lab's)")
+  .option('--reset', 'mark all records as not migrated instead')
+  .addHelpText(
+    'after',
+    examples([
+      'seed --mysql-url mysql://root:secret@127.0.0.1:3306/lab --records 100000',
+      'seed my-lab.yaml --mysql-url "$MYSQL_URL"',
+      'seed --mysql-url "$MYSQL_URL" --reset',
+    ]),
+  )
+  .action(async (lab: string, options: SeedOptions) => {
+    exitCode = await (await import('./commands/seed.ts')).seed(lab, options);
   });
 
 program
@@ -126,7 +208,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  await program.parseAsync();
+  await program.parseAsync(ownArguments);
 } catch (error) {
   if (error instanceof CommanderError) {
     const helped = error.exitCode === 0;

@@ -1,6 +1,9 @@
 import type { Lab } from '../model/lab.ts';
-import type { Provenance, Sweep } from '../model/sweep.ts';
+import type { Provenance, Sweep, Verdict } from '../model/sweep.ts';
 import { type RawCell, simulateCell } from '../simulate/cell.ts';
+import { commandWarnings } from './command-warnings.ts';
+import { differences } from './differences.ts';
+import { calibrated, type MeasuredCell, rawCells } from './measured.ts';
 import { compareCells } from './scaling.ts';
 import { judge } from './verdict.ts';
 import { warningsFor } from './warnings.ts';
@@ -31,6 +34,63 @@ export function analyze(
     verdict,
     warnings: [...warningsFor(lab, cells), ...warnings],
     valid: verdict.bottleneck !== 'undetermined',
+  };
+}
+
+const undetermined = (lab: Lab): Verdict => ({
+  bottleneck: 'undetermined',
+  knee: null,
+  kneeInterval: null,
+  recommendedWorkers: 1,
+  nextBottleneck: 'undetermined',
+  action: 'Follow the warnings and run again',
+  evidence: [],
+  env: { MAX_WORKERS: 1, BATCH_SIZE: lab.workload.batchSize, MYSQL_POOL_SIZE: 10 },
+});
+
+/**
+ * The answer for a command that was measured from outside. The verdict is about the pipeline as it was
+ * measured; the predictions beside it are the lab's, and where the two differ the evidence says so.
+ */
+export function analyzeMeasured(
+  lab: Lab,
+  measured: MeasuredCell[],
+  circumstances: { machineCores: number; realServices: boolean },
+  provenance: Provenance,
+): Sweep {
+  const asMeasured = calibrated(lab, measured, circumstances);
+  const raw = rawCells(lab, measured, circumstances.machineCores);
+  const cells = compareCells(lab, raw, asMeasured);
+  const judged = cells.filter(({ command }) => command?.usable !== false);
+  const anyRan = judged.some(({ feasible }) => feasible);
+  const { verdict, warnings } = anyRan
+    ? judge(asMeasured, judged)
+    : { verdict: undetermined(lab), warnings: [] };
+  const simulated = judge(
+    lab,
+    compareCells(
+      lab,
+      lab.workers.map((n) => simulateCell(lab, n)),
+    ),
+  );
+  const found = differences(lab, cells, measured, {
+    measured: verdict,
+    simulated: simulated.verdict,
+  });
+  return {
+    schema: 'kneepoint.sweep/1',
+    engine: 'exec',
+    lab,
+    provenance,
+    cells: cells.map(rounded),
+    verdict: { ...verdict, evidence: [...verdict.evidence, ...found.evidence] },
+    warnings: [
+      ...commandWarnings(cells),
+      ...(anyRan ? warningsFor(asMeasured, judged) : []),
+      ...warnings,
+      ...found.warnings,
+    ],
+    valid: anyRan && judged.length === cells.length,
   };
 }
 

@@ -3,16 +3,20 @@ import { demandSeconds } from '../model/services.ts';
 import type { Bottleneck, Cell, WorkerState } from '../model/sweep.ts';
 import { type RawCell, simulateCell } from '../simulate/cell.ts';
 
-/** Compares cells with one worker's throughput and with the simulator's prediction. */
-export function compareCells(lab: Lab, cells: RawCell[]): Cell[] {
+/**
+ * Compares cells with one worker's throughput and with the simulator's prediction. Where no single
+ * worker was run, `baseline` is the lab that one is simulated of.
+ */
+export function compareCells(lab: Lab, cells: RawCell[], baseline: Lab = lab): Cell[] {
   const simulated = new Map<number, RawCell>();
   const predict = (workers: number) => {
     const known = simulated.get(workers) ?? simulateCell(lab, workers);
     simulated.set(workers, known);
     return known;
   };
-  // Where the matrix has no single worker, the simulated one is the baseline.
-  const one = cells.find(({ workers }) => workers === 1) ?? predict(1);
+  const one =
+    cells.find(({ workers, recordsPerSecond }) => workers === 1 && recordsPerSecond > 0) ??
+    simulateCell(baseline, 1);
   return cells.map((cell) => {
     const speedup = one.recordsPerSecond > 0 ? cell.recordsPerSecond / one.recordsPerSecond : 0;
     return {

@@ -1,6 +1,8 @@
 import type { CellProgress } from '../engines/k6.ts';
 import type { RawCell } from '../simulate/cell.ts';
 
+type Ended = Pick<RawCell, 'feasible' | 'seconds' | 'openai'>;
+
 /** Tells how cells go: one line redrawn on a terminal, one line per finished cell elsewhere. */
 export function createProgress(out: NodeJS.WriteStream) {
   const running = new Map<string, { sinceMs: number; text: string }>();
@@ -22,12 +24,12 @@ export function createProgress(out: NodeJS.WriteStream) {
       running.set(cell, { sinceMs: performance.now(), text: '' });
       draw();
     },
-    update(cell: string, { records, rateLimited }: CellProgress, all: number) {
+    update(cell: string, { records, rateLimited }: Omit<CellProgress, 'workers'>, all: number) {
       const state = running.get(cell);
       const limited = rateLimited > 0 ? `, ${rateLimited} 429s` : '';
       if (state) state.text = ` ${records}/${all}${limited}`;
     },
-    end(cell: string, { feasible, seconds, openai: { rateLimited } }: RawCell) {
+    end(cell: string, { feasible, seconds, openai: { rateLimited } }: Ended) {
       running.delete(cell);
       clear();
       const { rpm, tpm, rpd } = rateLimited;

@@ -6,6 +6,41 @@ export type Percentiles = { p50: number; p95: number; p99: number };
 /** Where workers spend their time. `backoff` holds rejected attempts and the waits after them. */
 export type WorkerState = 'read' | 'compute' | 'embed' | 'qdrant' | 'backoff' | 'idle';
 
+/** What `exec` saw of the command from outside, beside the figures that every engine has. */
+export type Observed = {
+  /** Why the cell is not whole, in one line; absent where it is. */
+  problem?: string;
+  /** Whether the cell's times may be judged: false where the command did not get through its work. */
+  usable: boolean;
+  /** From the command's start to its end; `Cell.seconds` is from its first provider request to its last answer. */
+  wholeSeconds: number;
+  /** From the command's start to its first provider request. */
+  startUpSeconds: number;
+  exitCode: number | null;
+  /** Of all its processes. */
+  cpuSeconds: number;
+  /** Waits that 429s asked for. */
+  waits: { obeyed: number; early: number; meanEarlyMs: number; unknown: number };
+  /** `pss` counts pages that processes share once, `rss` in each; `cgroup` is the kernel's own peak. */
+  memory: {
+    source: 'pss' | 'rss';
+    peakProcesses: number;
+    cgroupPeakMb?: number;
+    limitMb?: number;
+    samples: { seconds: number; megabytes: number }[];
+  };
+  /** Processes that outlived the command and were ended. */
+  leftBehind: number;
+  /** Points beyond one for each chunk. */
+  duplicatePoints: number;
+  /** Payload field that names a point's record; absent where none was found. */
+  recordField?: string;
+  /** Ids of records of which points are missing, the first ones. */
+  lostRecords: string[];
+  /** The command's output, a file beside the sweep. */
+  log: string;
+};
+
 /** One worker count of a sweep: what happened, whichever engine ran it. Times are virtual. */
 export type Cell = {
   workers: number;
@@ -49,6 +84,8 @@ export type Cell = {
     pointsStored: number;
     recordsFailed: number;
   };
+  /** Of `exec` only. */
+  command?: Observed;
 };
 
 export type Bottleneck =
@@ -85,6 +122,12 @@ export type Provenance = {
   startedAt?: string;
   /** A real Qdrant that took part instead of the mock: its version and address. */
   qdrant?: string;
+  /** The MySQL or MariaDB that records came from: its version and whose it is. */
+  mysql?: string;
+  /** Real services that took the mocks' place: their hosts. */
+  services?: string;
+  /** The user's own command, as it was given. */
+  command?: string;
   labHash: string;
 };
 

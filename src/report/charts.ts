@@ -1,6 +1,7 @@
 import type { Cell, Sweep, WorkerState } from '../model/sweep.ts';
 import { escapeHtml } from './escape-html.ts';
-import { countOf, formatShare, isConfident, reason, recommendation, short } from './terminal.ts';
+import { countOf, formatShare, short } from './figures.ts';
+import { isConfident, reason, recommendation } from './terminal.ts';
 
 /** The states in the order of a worker's day, and what each is called. */
 export const states: { state: WorkerState; label: string }[] = [
@@ -15,7 +16,7 @@ export const states: { state: WorkerState; label: string }[] = [
 const round = (value: number): string => String(Math.round(value * 10) / 10);
 
 /** A step of 1, 2 or 5 times a power of ten that cuts `max` into at most `parts` parts. */
-const niceStep = (max: number, parts: number): number => {
+export const niceStep = (max: number, parts: number): number => {
   const rough = max / parts;
   const power = 10 ** Math.floor(Math.log10(rough));
   return (([1, 2, 5].find((factor) => factor * power >= rough) ?? 10) as number) * power;
@@ -34,7 +35,7 @@ const rateAt = (points: Point[], workers: number): number | undefined => {
   return low.rate + share * (high.rate - low.rate);
 };
 
-const legend = (items: { shape: string; label: string }[]): string =>
+export const legend = (items: { shape: string; label: string }[]): string =>
   `<ul class="legend">${items
     .map(
       ({ shape, label }) =>

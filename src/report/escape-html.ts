@@ -1,4 +1,4 @@
-import { printable } from './terminal.ts';
+import { printable } from './figures.ts';
 
 const entities: Record<string, string> = {
   '&': '&amp;',

@@ -1,11 +1,13 @@
 import type { Sweep } from '../model/sweep.ts';
 import { scalingChart, states, timeChart } from './charts.ts';
+import { commandColumns } from './command-table.ts';
 import { escapeHtml } from './escape-html.ts';
+import { countOf } from './figures.ts';
+import { memoryChart } from './memory-chart.ts';
 import {
   actionText,
   bottleneckName,
   circumstances,
-  countOf,
   envLines,
   isConfident,
   kneeText,
@@ -88,6 +90,21 @@ ${rows.join('\n')}
 </table></div>`;
 };
 
+/** What was seen of a user's own command, from outside. */
+const commandTable = (sweep: Sweep): string =>
+  `<div class="scroll" role="region" aria-label="The command" tabindex="0"><table>
+<thead><tr>${commandColumns.map(({ heading }) => `<th scope="col">${heading}</th>`).join('')}</tr></thead>
+<tbody>
+${sweep.cells
+  .map((cell) => {
+    const [first = '', ...rest] = commandColumns.map(({ text }) => escapeHtml(text(cell)));
+    return `<tr><th scope="row">${first}</th>${rest.map((text) => `<td>${text}</td>`).join('')}</tr>`;
+  })
+  .join('\n')}
+</tbody>
+</table></div>
+<p class="soft">Start-up is from the command's start to its first provider request; times in the tables above begin there. The log of each worker count lies beside this page.</p>`;
+
 /** Which figures are somebody's word and which are assumed. */
 const standings: [figure: string, standing: string, basis: string][] = [
   [
@@ -151,6 +168,9 @@ export const renderHtml = (sweep: Sweep): string => {
     ),
     section('Scaling curve', scalingChart(sweep)),
     section('Where each worker spends its time', timeChart(cells)),
+    ...(cells.some(({ command }) => command)
+      ? [section('The command', commandTable(sweep)), section('Memory', memoryChart(sweep))]
+      : []),
     ...(verdict.evidence.length > 0 ? [section('Evidence', list(verdict.evidence))] : []),
     ...(warnings.length > 0
       ? [
@@ -183,6 +203,15 @@ export const renderHtml = (sweep: Sweep): string => {
         ...(provenance.qdrant === undefined
           ? []
           : [['Qdrant', provenance.qdrant] as [string, string]]),
+        ...(provenance.mysql === undefined
+          ? []
+          : [['MySQL', provenance.mysql] as [string, string]]),
+        ...(provenance.services === undefined
+          ? []
+          : [['Real services', provenance.services] as [string, string]]),
+        ...(provenance.command === undefined
+          ? []
+          : [['Command', provenance.command] as [string, string]]),
         ...(provenance.startedAt === undefined
           ? []
           : [['Started', provenance.startedAt] as [string, string]]),

@@ -1,6 +1,7 @@
 import type { Sweep } from '../model/sweep.ts';
 import { painter } from './colours.ts';
-import { actionText, isConfident, printable, short } from './terminal.ts';
+import { printable, short } from './figures.ts';
+import { actionText, isConfident } from './terminal.ts';
 
 /** What a lab showed, one entry for each column but the last. */
 const entries = (sweep: Sweep): string[] => {

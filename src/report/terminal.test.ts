@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Cell, Sweep } from '../model/sweep.ts';
 import { exampleSweep } from './example-sweep.ts';
+import { formatMemory, formatTime, grouped } from './figures.ts';
 import { renderSummary } from './summary.ts';
-import { formatMemory, formatTime, grouped, kneeText, renderSweep } from './terminal.ts';
+import { kneeText, renderSweep } from './terminal.ts';
 
 const last = exampleSweep.cells[4] as Cell;
 const render = (sweep: Sweep, width?: number) =>

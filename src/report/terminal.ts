@@ -1,8 +1,16 @@
 import type { Bottleneck, Cell, Sweep, Verdict } from '../model/sweep.ts';
 import { type Paint, painter, type Style } from './colours.ts';
-
-/** Stands where a cell has no figure, because it was not run. */
-const nothing = '–';
+import { commandColumns, commandLines, memorySentence } from './command-table.ts';
+import {
+  countOf,
+  formatMemory,
+  formatShare,
+  formatTime,
+  grouped,
+  nothing,
+  printable,
+  short,
+} from './figures.ts';
 
 /** What each bottleneck is called, and the verb that follows the name in a sentence. */
 const names: Record<Bottleneck, { name: string; verb: string }> = {
@@ -21,46 +29,6 @@ const names: Record<Bottleneck, { name: string; verb: string }> = {
 /** The name of a bottleneck for people. */
 export const bottleneckName = (bottleneck: Bottleneck): string => names[bottleneck].name;
 
-/** A whole number with thousands separators: 5250 → `5,250`. */
-export const grouped = (value: number): string =>
-  String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',');
-
-/** A number with at most one decimal, and none where it is zero: 2.5, 8, 12.4. */
-export const short = (value: number): string => String(Math.round(value * 10) / 10);
-
-const tenths = (value: number, unit: string): string => {
-  const rounded = Math.round(value * 10) / 10;
-  return rounded < 100 ? `${rounded.toFixed(1)} ${unit}` : `${grouped(value)} ${unit}`;
-};
-
-/** A duration in seconds as text: tenths below 100 s, whole seconds below 2 h, then hours. */
-export const formatTime = (seconds: number): string => {
-  if (!Number.isFinite(seconds)) return nothing;
-  return seconds < 7200 ? tenths(seconds, 's') : tenths(seconds / 3600, 'h');
-};
-
-/** A share of one as whole per cent: 0.75 → `75 %`. */
-export const formatShare = (share: number): string =>
-  Number.isFinite(share) ? `${Math.round(share * 100)} %` : nothing;
-
-/** Memory in MiB as MiB below one GiB, else as GiB with one decimal. */
-export const formatMemory = (megabytes: number): string =>
-  megabytes < 1024 ? `${grouped(megabytes)} MiB` : `${(megabytes / 1024).toFixed(1)} GiB`;
-
-/** `1 worker`, `2 workers`, `2.5 workers`. */
-export const countOf = (count: number, noun: string): string =>
-  `${count >= 1000 ? grouped(count) : short(count)} ${noun}${count === 1 ? '' : 's'}`;
-
-/** Text without control characters: a lab's name must not be able to steer a terminal. */
-export const printable = (text: string): string => {
-  let clean = '';
-  for (const char of text) {
-    const code = char.codePointAt(0) ?? 0;
-    clean += code < 32 || (code >= 127 && code < 160) ? ' ' : char;
-  }
-  return clean;
-};
-
 /** Requests that OpenAI turned away with a 429, over all its limits. */
 const rejected = ({ openai: { rateLimited } }: Cell): number =>
   rateLimited.rpm + rateLimited.tpm + rateLimited.rpd;
@@ -72,7 +40,9 @@ export type Note = { text: string; style: Style };
  * that a row never contradicts itself; half of linear, or less, is a heavy bottleneck.
  */
 export const scalingNote = (cell: Cell): Note => {
-  if (!cell.feasible) return { text: 'not run: over memory', style: 'red' };
+  if (cell.command?.usable === false) return { text: 'failed: see warnings', style: 'red' };
+  if (!cell.feasible)
+    return { text: cell.memory.measured ? 'out of memory' : 'not run: over memory', style: 'red' };
   if (cell.workers === 1) return { text: 'Baseline', style: 'dim' };
   const percent = Math.round(cell.efficiency * 100);
   if (percent >= 95) return { text: '✅ Linear', style: 'green' };
@@ -193,13 +163,28 @@ const wrapped = (text: string, width: number, indent: string): string => {
   return [...lines, line].join(`\n${indent}`);
 };
 
-/** The scaling table. Emoji stand in the last column only: their width differs by terminal. */
-const table = (cells: Cell[], width: number, paint: Paint): string[] => {
-  const columns = scalingColumns(cells).map(({ heading, text }) => {
+const padded = (columns: Column[], cells: Cell[]): { heading: string; texts: string[] }[] =>
+  columns.map(({ heading, text }) => {
     const texts = cells.map(text);
     const size = Math.max(heading.length, ...texts.map((entry) => entry.length));
     return { heading: heading.padStart(size), texts: texts.map((entry) => entry.padStart(size)) };
   });
+
+/** What was seen of a user's own command: a second table below the first. */
+const commandTable = (sweep: Sweep, paint: Paint): string[] => {
+  if (!sweep.cells.some(({ command }) => command)) return [];
+  const columns = padded(commandColumns, sweep.cells);
+  return [
+    paint('bold', columns.map(({ heading }) => heading).join(' ')),
+    paint('dim', columns.map(({ heading }) => '-'.repeat(heading.length)).join(' ')),
+    ...sweep.cells.map((_, row) => columns.map(({ texts }) => texts[row]).join(' ')),
+    ...[memorySentence(sweep) ?? []].flat().map((line) => paint('dim', line)),
+  ];
+};
+
+/** The scaling table. Emoji stand in the last column only: their width differs by terminal. */
+const table = (cells: Cell[], width: number, paint: Paint): string[] => {
+  const columns = padded(scalingColumns(cells), cells);
   const notes = cells.map(scalingNote);
   const widest = Math.max(...notes.map(({ text }) => text.length + 1));
   const total = columns.reduce((sum, { heading }) => sum + heading.length + 3, widest);
@@ -232,7 +217,10 @@ export const renderSweep = (
   const bullet = (text: string): string => `  - ${wrapped(text, width - 4, '    ')}`;
 
   const blocks = [
-    [`${paint('bold', printable(lab.name))} · ${circumstances(sweep).map(printable).join(' · ')}`],
+    [
+      `${paint('bold', printable(lab.name))} · ${circumstances(sweep).map(printable).join(' · ')}`,
+      ...commandLines(sweep).map((line) => paint('dim', wrapped(line, width, '  '))),
+    ],
     [
       ...table(cells, width, paint),
       ...(cells.some((cell) => cell.feasible && cell.memory.measured)
@@ -240,6 +228,7 @@ export const renderSweep = (
         : [paint('dim', 'Memory is computed from the lab, not measured.')]),
       ...troubles(cells).map((text) => paint('red', wrapped(text, width, ''))),
     ],
+    commandTable(sweep, paint),
     [
       paint(
         confident ? 'green' : 'red',
