@@ -64,7 +64,9 @@ export async function prepareReal(
           ...known.openai,
           limits: {
             ...known.openai.limits,
-            ...(seen?.requests !== undefined && { rpm: seen.requests }),
+            // On the free tier that header has named a day's limit.
+            ...(seen?.requests !== undefined &&
+              known.openai.tier !== 'free' && { rpm: seen.requests }),
             ...(seen?.tokens !== undefined && { tpm: seen.tokens }),
           },
         },

@@ -40,10 +40,10 @@ export function openRealStage(
     points: () => undefined,
     connectionsInUse: async () => undefined,
     problem() {
-      const { exceeded, usd } = passThrough.spending();
-      return exceeded
-        ? `the limit of --max-cost was reached after $${usd.toFixed(4)}: further embeddings were refused`
-        : undefined;
+      const { exceeded, refusal, usd } = passThrough.spending();
+      if (exceeded)
+        return `the limit of --max-cost was reached after $${usd.toFixed(4)}: further embeddings were refused`;
+      return refusal === undefined ? undefined : `requests were refused: ${refusal}`;
     },
     close: async () => {},
   };

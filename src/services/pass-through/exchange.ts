@@ -128,9 +128,22 @@ export function exchange(
   };
   response.once('finish', over).once('close', over);
 
+  const noAnswer = (problem: string): void => {
+    // Once there is an answer, it is the answer that is whole or not.
+    if (isOver || ended.answer || ended.broken !== undefined) return;
+    ended.broken = 'unreachable';
+    answerOwn(502, 'kneepoint_unreachable', problem, true);
+  };
+
   const take = (answer: IncomingMessage): void => {
+    const { statusCode: status = 0 } = answer;
+    // Node's parser lets any number pass, its server does not.
+    if (status < 200 || status > 999) {
+      noAnswer(`${origin} answers with the status ${status}, which is none`);
+      return;
+    }
     ended.answer = answer;
-    ended.status = answer.statusCode!;
+    ended.status = status;
     const encoding = (answer.headers['content-encoding'] ?? '').trim().toLowerCase();
     if (ended.status >= 400) {
       const copy = createErrorCopy(encoding);
@@ -179,12 +192,9 @@ export function exchange(
         });
     });
     onward.once('response', take);
-    onward.on('error', (error) => {
-      // Once there is an answer, it is the answer that is whole or not.
-      if (isOver || ended.answer) return;
-      ended.broken = 'unreachable';
-      answerOwn(502, 'kneepoint_unreachable', unreachable(origin, error), true);
-    });
+    onward.on('error', (error) => noAnswer(unreachable(origin, error)));
+    // A switch of protocols that nobody asked for ends without any error.
+    onward.once('close', () => noAnswer(`${origin} closed the connection without an answer`));
     ended.ownMs = performance.now() - since;
     if (whole) onward.end(whole);
     else request.pipe(onward);
@@ -202,7 +212,8 @@ export function exchange(
       }
       ended.body = body;
       if (kind !== 'embeddings' && guarded) {
-        const problem = `only embeddings pass while --max-cost holds; ${method} ${url.split('?', 1)[0]} has no known price`;
+        // Without its path, which may hold anything.
+        const problem = `only embeddings pass while --max-cost holds; a ${method} to elsewhere has no known price`;
         ended.refusedBy = 'max-cost';
         spending.refuse(problem);
         answerOwn(403, 'kneepoint_max_cost', problem);

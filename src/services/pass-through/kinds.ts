@@ -43,7 +43,7 @@ const modelKey = Buffer.from('"model"');
 /** The model that the body of an embeddings request names. Looks for the key instead of parsing: a quote in a text is escaped, so the key can't be in one. */
 export function modelIn(bytes: Buffer): string | undefined {
   for (let at = bytes.indexOf(modelKey); at >= 0; at = bytes.indexOf(modelKey, at + 1)) {
-    const found = /^"model"\s*:\s*"([^"\\]*)"/.exec(bytes.toString('utf8', at, at + 300));
+    const found = /^"model"\s*:\s*"([^"\\\r\n]*)"/.exec(bytes.toString('utf8', at, at + 300));
     if (found) return found[1];
   }
   return undefined;

@@ -8,7 +8,12 @@ import {
   type RequestListener,
   request,
 } from 'node:http';
-import { type AddressInfo, connect, type Server } from 'node:net';
+import {
+  type AddressInfo,
+  connect,
+  createServer as createSocketServer,
+  type Server,
+} from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Answer } from '../../../mocks/endpoint.ts';
@@ -180,6 +185,8 @@ describe('what goes through unchanged', () => {
         ...(length && { 'content-length': length }),
         ...(coding && { 'transfer-encoding': coding }),
       };
+      // Whether the client waits for a 100 is between it and the pass-through.
+      expect(message.headers.expect).toBeUndefined();
       got.push({ framing: named, body: (await whole(message)).toString() });
       response.end();
     });
@@ -351,6 +358,53 @@ describe('when something breaks', () => {
   });
 });
 
+test('a request belongs to the run in which it came, however long it takes', async () => {
+  const arrived = Promise.withResolvers<() => void>();
+  const through = await inFrontOf((_, response) => arrived.resolve(() => response.end()));
+  through.begin('one');
+  const asked = ask(through.qdrantUrl);
+  const finish = await arrived.promise;
+  through.begin('two');
+  finish();
+  await asked;
+  await through.settled();
+  expect(seen.map(({ answer }) => answer.about!.run)).toEqual(['one']);
+});
+
+test('a client that has its answer before all of its body is written can write to the end', async () => {
+  const through = await inFrontOf((_, response) => response.writeHead(400).end('{}'));
+  const headers = { 'content-length': 40_000_000 };
+  const asked = request(`${through.qdrantUrl}/collections/a/points`, { method: 'PUT', headers });
+  const answered = new Promise((resolve, reject) => {
+    asked.on('error', reject).on('response', (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+  });
+  const written = new Promise((resolve) => asked.once('finish', resolve));
+  asked.end(Buffer.alloc(40_000_000));
+  expect(await answered).toBe(400);
+  await written;
+});
+
+test.each(['099 No', '101 Switching Protocols', '1000 Yes'])(
+  'an answer that is none, "%s", is a 502, and the next request goes on as ever',
+  async (status) => {
+    const port = await listening(
+      Object.assign(
+        createSocketServer((socket) =>
+          socket.on('error', () => {}).once('data', () => socket.end(`HTTP/1.1 ${status}\r\n\r\n`)),
+        ),
+        { closeAllConnections: () => {} },
+      ),
+    );
+    const through = await start({ qdrantUrl: `http://127.0.0.1:${port}` });
+    for (let turn = 0; turn < 2; turn++) expect((await ask(through.qdrantUrl)).status).toBe(502);
+    await through.settled();
+    expect(seen.map(({ answer }) => answer.about!.fault)).toEqual(['unreachable', 'unreachable']);
+  },
+);
+
 describe('what goes nowhere', () => {
   test('WebSockets, tunnels and requests to other addresses', async () => {
     let requests = 0;
@@ -373,6 +427,20 @@ describe('what goes nowhere', () => {
     );
     expect(refused).toMatch(/^HTTP\/1.1 501 /);
     expect(requests).toBe(0);
+  });
+
+  test('a body that no provider takes is not even read', async () => {
+    let requests = 0;
+    const through = await inFrontOf(() => requests++);
+    const headers = { 'content-length': 70_000_000 };
+    const asked = request(`${through.openaiUrl}/embeddings`, { ...post, headers });
+    asked.on('error', () => {});
+    asked.flushHeaders();
+    const status = await new Promise((resolve) =>
+      asked.on('response', (answer) => resolve(answer.statusCode)),
+    );
+    asked.destroy();
+    expect([status, requests]).toEqual([413, 0]);
   });
 
   test('a request over the spending limit does not reach the service', async () => {

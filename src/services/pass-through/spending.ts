@@ -85,7 +85,7 @@ export function createSpending({ maxCostUsd, usdPerMillionTokens }: SpendingOpti
       if (maxCostUsd !== undefined && usd + inFlightUsd + expectedUsd > maxCostUsd) exceeded = true;
       if (exceeded)
         return refuse(
-          `--max-cost ${maxCostUsd} is reached: about $${usd.toFixed(4)} are spent; give more, or run fewer records`,
+          `--max-cost ${maxCostUsd} is reached: $${usd.toFixed(4)} are spent and $${inFlightUsd.toFixed(4)} under way; give more, or run fewer records`,
         );
       inFlightUsd += expectedUsd;
       let settled = false;
