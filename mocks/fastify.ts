@@ -8,7 +8,7 @@ import Fastify, {
 } from 'fastify';
 import { mostLateMs } from '../src/model/lateness.ts';
 import { runAt } from './deadline.ts';
-import { type Answer, answerTo, type MockRequest, type Service } from './endpoint.ts';
+import { type Answer, answerTo, BadJson, type MockRequest, type Service } from './endpoint.ts';
 import { readBody } from './read-body.ts';
 import { serverLimits } from './server-limits.ts';
 import { sendBroken } from './socket-faults.ts';
@@ -145,7 +145,11 @@ export function serve(service: Service): FastifyInstance {
       method,
       url: path,
       handler: async (request, reply) => {
-        sendInTime(request, reply, await answer(askedIn(request), request.arrivedMs));
+        const given = await answer(askedIn(request), request.arrivedMs).catch((error: unknown) => {
+          if (error instanceof BadJson) return service.badJson(error.message);
+          throw error;
+        });
+        sendInTime(request, reply, given);
         return reply;
       },
     });

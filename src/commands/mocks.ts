@@ -1,9 +1,18 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { usualMaxBytes } from '../../mocks/qdrant/ledger.ts';
-import { defaultPorts, type MockPorts } from '../../mocks/server.ts';
+import { defaultPorts, type MockPorts, type Mocks } from '../../mocks/server.ts';
 import { checkLab, readLabFile } from '../lab-file.ts';
+import type { Lab } from '../model/lab.ts';
+import { mysqlEnv } from '../services/mysql/env.ts';
+import { findMysql } from '../services/mysql/find.ts';
+import { prepareRecords } from '../services/mysql/records-table.ts';
+import type { MysqlServer } from '../services/mysql/server.ts';
+import { openMysqlSource } from '../services/mysql/source.ts';
 import { openMocks } from '../services/open-mocks.ts';
 import { UsageError } from '../usage-error.ts';
+import { recordsFrom } from './seed.ts';
+import { createSeedProgress } from './seed-progress.ts';
+import { shellWord } from './shell-word.ts';
 
 export type MocksOptions = {
   lab?: string;
@@ -15,6 +24,9 @@ export type MocksOptions = {
   adminPort?: string;
   readyFile?: string;
   maxMemory?: string;
+  /** True where the flag came without an address. */
+  mysql?: string | true;
+  records?: string;
 };
 
 function port(option: string, text: string | undefined, usual: number): number {
@@ -34,14 +46,38 @@ function maxBytesOf(text: string | undefined): number {
   return megabytes * 2 ** 20;
 }
 
+/** A MySQL with the lab's records, to read from and for the user's own client. */
+async function openMysql(
+  lab: Lab,
+  flag: string | true,
+  records: number,
+  signal: AbortSignal,
+): Promise<MysqlServer> {
+  const say = (line: string) => process.stderr.write(`kneepoint: ${line}\n`);
+  const option = '--mysql';
+  const server = await findMysql({ flag, env: process.env, say, signal, option });
+  const progress = createSeedProgress(process.stderr);
+  try {
+    await prepareRecords(server, { lab, records, progress: progress.update, signal, option });
+    return server;
+  } catch (error) {
+    await server.close();
+    throw error;
+  } finally {
+    progress.close();
+  }
+}
+
 /** Serves the mocks until SIGINT or SIGTERM. Prints what a shell can `eval`. */
 export async function mocks(options: MocksOptions): Promise<number> {
   const name = options.lab ?? 'linear';
-  const lab = checkLab(readLabFile(name), name);
+  const given = checkLab(readLabFile(name), name);
   // Other people's clients can't be sped up: one virtual second is a real one unless told.
   const speed = options.speed === undefined ? 1 : Number(options.speed);
   if (!(speed > 0 && speed <= 1_000))
     throw new UsageError(`--speed: must be over 0 and at most 1000, got "${options.speed}"`);
+  const records = recordsFrom(options.records, given.workload.records);
+  const lab = { ...given, workload: { ...given.workload, records } };
   const ports: MockPorts = {
     openai: port('--openai-port', options.openaiPort, defaultPorts.openai),
     qdrant: port('--qdrant-port', options.qdrantPort, defaultPorts.qdrant),
@@ -49,7 +85,36 @@ export async function mocks(options: MocksOptions): Promise<number> {
     admin: port('--admin-port', options.adminPort, defaultPorts.admin),
   };
   const maxBytes = maxBytesOf(options.maxMemory);
-  const running = await openMocks(lab, speed, options.host, ports, maxBytes);
+  const stop = new AbortController();
+  const stopped = new Promise<void>((resolve) => {
+    stop.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  const onSignal = () => stop.abort();
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+
+  let mysql: MysqlServer | undefined;
+  let running: Mocks | undefined;
+  try {
+    if (options.mysql !== undefined)
+      mysql = await openMysql(lab, options.mysql, records, stop.signal);
+    const source = mysql && openMysqlSource(mysql.url);
+    running = await openMocks(lab, speed, options.host, ports, maxBytes, source);
+    tell(running, mysql, options.readyFile);
+    await stopped;
+    return 0;
+  } catch (error) {
+    // Stopped before it was ready: there is nothing to say.
+    if (stop.signal.aborted) return 0;
+    throw error;
+  } finally {
+    await running?.close();
+    await mysql?.close();
+    process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal);
+  }
+}
+
+/** Says where everything is: on stdout for a shell, and in the ready file for programs. */
+function tell(running: Mocks, mysql: MysqlServer | undefined, readyFile: string | undefined): void {
   const { openaiUrl, qdrantUrl, recordsUrl, adminUrl, token } = running;
   const exports = {
     OPENAI_BASE_URL: openaiUrl,
@@ -59,32 +124,29 @@ export async function mocks(options: MocksOptions): Promise<number> {
     KNEEPOINT_RECORDS_URL: recordsUrl,
     KNEEPOINT_ADMIN_URL: adminUrl,
     KNEEPOINT_ADMIN_TOKEN: token,
+    ...(mysql && mysqlEnv(mysql.url)),
   };
   for (const [variable, value] of Object.entries(exports))
-    process.stdout.write(`export ${variable}=${value}\n`);
-  if (options.readyFile !== undefined) {
-    const ready = {
-      openai: { url: openaiUrl },
-      qdrant: { url: qdrantUrl },
-      records: { url: recordsUrl },
-      admin: { url: adminUrl, token },
-      pid: process.pid,
-    };
-    const temporary = `${options.readyFile}.${process.pid}.tmp`;
-    try {
-      // The token is in it: for its owner's eyes only.
-      writeFileSync(temporary, JSON.stringify(ready), { mode: 0o600 });
-      renameSync(temporary, options.readyFile);
-    } catch (error) {
-      await running.close();
-      throw new UsageError(
-        `--ready-file: cannot write ${options.readyFile} (${(error as NodeJS.ErrnoException).code})`,
-      );
-    }
+    process.stdout.write(`export ${variable}=${shellWord(value)}\n`);
+  if (readyFile === undefined) return;
+  const ready = {
+    openai: { url: openaiUrl },
+    qdrant: { url: qdrantUrl },
+    records: { url: recordsUrl },
+    admin: { url: adminUrl, token },
+    ...(mysql && { mysql: { url: mysql.url } }),
+    pid: process.pid,
+  };
+  const temporary = `${readyFile}.${process.pid}.tmp`;
+  try {
+    // A token and perhaps a password are in it: for its owner's eyes only.
+    // By itself as well: Prometheus reads its credentials from a file that holds nothing else.
+    writeFileSync(`${readyFile}.token`, token, { mode: 0o600 });
+    writeFileSync(temporary, JSON.stringify(ready), { mode: 0o600 });
+    renameSync(temporary, readyFile);
+  } catch (error) {
+    throw new UsageError(
+      `--ready-file: cannot write ${readyFile} (${(error as NodeJS.ErrnoException).code})`,
+    );
   }
-  await new Promise<void>((resolve) => {
-    process.once('SIGINT', () => resolve()).once('SIGTERM', () => resolve());
-  });
-  await running.close();
-  return 0;
 }

@@ -14,10 +14,12 @@ import { packageRoot } from '../package-root.ts';
 import { provenanceOf } from '../provenance.ts';
 import { resultsFolder, writeResults } from '../results.ts';
 import { findK6 } from '../services/k6-binary.ts';
+import { MissingPartError } from '../services/missing-part.ts';
 import { openMocks } from '../services/open-mocks.ts';
 import { findRealQdrant } from '../services/real-qdrant.ts';
 import type { RawCell } from '../simulate/cell.ts';
 import { UsageError } from '../usage-error.ts';
+import { type MysqlCells, openMysqlCells } from './mysql-cells.ts';
 import { createProgress } from './progress.ts';
 import { exitCodeOf, invalid, type SimulateOptions, show, simulate } from './simulate.ts';
 
@@ -25,6 +27,8 @@ export type RunOptions = SimulateOptions & {
   engine?: string;
   /** True where the flag came without an address. */
   qdrantUrl?: string | true;
+  /** True where the flag came without an address. */
+  mysql?: string | true;
 };
 
 /** Exit codes of design and documentation. */
@@ -37,32 +41,58 @@ const weightOf = (workers: number) => (workers <= 2 ? 6 : Math.max(12, workers))
 
 type LabRun = { lab: Lab; folder: string; labPath: string; cells: Map<number, RawCell> };
 
+type Say = (line: string) => void;
+
 /** Runs labs on k6 against the mocks, several cells at a time: keys keep their state apart. */
 export async function run(given: Lab[], options: RunOptions): Promise<number> {
-  const { engine = 'k6', json = false, out = 'results', qdrantUrl } = options;
+  const { engine = 'k6', qdrantUrl, mysql } = options;
   if (engine === 'simulate') {
-    if (qdrantUrl !== undefined)
-      throw new UsageError('--qdrant-url: the simulator has no use for it; use --engine k6');
+    for (const [option, value] of Object.entries({ '--qdrant-url': qdrantUrl, '--mysql': mysql }))
+      if (value !== undefined)
+        throw new UsageError(`${option}: the simulator has no use for it; use --engine k6`);
     return simulate(given, options);
   }
   if (engine !== 'k6') throw new UsageError(`--engine: "${engine}" is not one of k6, simulate`);
 
+  const say: Say = (line) => process.stderr.write(`kneepoint: ${line}\n`);
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  let realMysql: MysqlCells | undefined;
+  try {
+    if (mysql !== undefined) realMysql = await openMysqlCells(mysql, say, stop.signal);
+    return await runOnK6(given, options, realMysql, say, stop.signal);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    say('interrupted');
+    return interrupted;
+  } finally {
+    await realMysql?.close();
+    process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal);
+  }
+}
+
+async function runOnK6(
+  given: Lab[],
+  { json = false, out = 'results', qdrantUrl }: RunOptions,
+  realMysql: MysqlCells | undefined,
+  say: Say,
+  signal: AbortSignal,
+): Promise<number> {
   const began = new Date();
-  const say = (line: string) => process.stderr.write(`kneepoint: ${line}\n`);
   const realQdrant =
     qdrantUrl === undefined ? undefined : await findRealQdrant(qdrantUrl, process.env);
   if (realQdrant)
     say(
       `Qdrant ${realQdrant.version} at ${realQdrant.url} takes the place of the mock, at speed 1, in collections named kneepoint-… that are deleted afterwards`,
     );
+  if (realMysql)
+    say(`${realMysql.provenance} gives the records, at speed 1 and to one cell after the other`);
   // A real service can't be sped up.
-  const labs = realQdrant ? given.map((lab) => ({ ...lab, speed: 1 })) : given;
-  const stop = new AbortController();
-  const onSignal = () => stop.abort();
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const labs = realQdrant || realMysql ? given.map((lab) => ({ ...lab, speed: 1 })) : given;
 
   const root = packageRoot;
-  const k6 = await findK6({ env: process.env, root, say, signal: stop.signal });
+  const k6 = await findK6({ env: process.env, root, say, signal });
   const runs: LabRun[] = labs.map((lab) => {
     const folder = resultsFolder(resolve(out), lab.name, began);
     const labPath = join(folder, 'lab.json');
@@ -70,16 +100,25 @@ export async function run(given: Lab[], options: RunOptions): Promise<number> {
     return { lab, folder, labPath, cells: new Map() };
   });
   const ports = { openai: 0, qdrant: 0, records: 0, admin: 0 };
-  const mocks = await openMocks(labs[0]!, labs[0]!.speed, '127.0.0.1', ports);
+  const mocks = await openMocks(
+    labs[0]!,
+    labs[0]!.speed,
+    '127.0.0.1',
+    ports,
+    undefined,
+    realMysql?.openSource,
+  );
   const progress = createProgress(process.stderr);
   const weighted = createWeights(weightAtOnce);
   const failures: string[] = [];
 
-  // The longest cells first, so that none is left running alone at the end.
   const cells = runs
     .flatMap((labRun) => labRun.lab.workers.map((workers) => ({ labRun, workers })))
-    .map((cell) => ({ ...cell, expected: expectedRealSeconds(cell.labRun.lab, cell.workers) }))
-    .sort((a, b) => b.expected - a.expected);
+    .map((cell) => ({ ...cell, expected: expectedRealSeconds(cell.labRun.lab, cell.workers) }));
+  // The longest cells first, so that none is left running alone at the end. With one database for all,
+  // cells take turns.
+  if (!realMysql) cells.sort((a, b) => b.expected - a.expected);
+  const weigh = realMysql ? () => weightAtOnce : weightOf;
   const finished = new Map<string, Sweep>();
   const finish = ({ lab, folder, cells: done }: LabRun): void => {
     const raw = lab.workers.flatMap((workers) => done.get(workers) ?? []);
@@ -89,6 +128,7 @@ export async function run(given: Lab[], options: RunOptions): Promise<number> {
       k6: k6.version,
       startedAt: began.toISOString(),
       ...(realQdrant && { qdrant: `${realQdrant.version} at ${realQdrant.url}` }),
+      ...(realMysql && { mysql: realMysql.provenance }),
     };
     const sweep = analyze('k6', lab, raw, provenance);
     if (raw.length < lab.workers.length) {
@@ -99,36 +139,49 @@ export async function run(given: Lab[], options: RunOptions): Promise<number> {
         remedy: 'Run the lab again.',
       });
     }
+    realMysql?.mark(sweep);
     writeResults(folder, sweep);
     finished.set(folder, sweep);
   };
 
-  await Promise.all(
+  // One that breaks is no reason to begin another.
+  let broken = false;
+  const allCells = Promise.all(
     cells.map(({ labRun, workers }) =>
-      weighted(weightOf(workers), async () => {
-        if (stop.signal.aborted) return;
+      weighted(weigh(workers), async () => {
+        if (signal.aborted || broken) return;
         const { lab, labPath, folder } = labRun;
         const cell = `${lab.name} × ${workers}`;
-        const context = { k6: k6.path, mocks, folder, realQdrant, signal: stop.signal };
+        const context = { k6: k6.path, mocks, folder, realQdrant, signal };
         const tell = (state: CellProgress) => progress.update(cell, state, lab.workload.records);
         try {
+          await realMysql?.before(lab, workers);
           progress.begin(cell);
-          const raw = await runCell(lab, labPath, workers, context, tell);
+          const raw = await runCell(lab, labPath, workers, context, tell).finally(() =>
+            realMysql?.after(lab, workers, mocks),
+          );
           labRun.cells.set(workers, raw);
           progress.end(cell, raw);
           if (labRun.cells.size === lab.workers.length) finish(labRun);
         } catch (error) {
           progress.drop(cell);
-          if (stop.signal.aborted) return;
-          if (!(error instanceof K6Failed)) throw error;
+          if (signal.aborted) return;
+          const known = error instanceof K6Failed || error instanceof MissingPartError;
+          if (!known) {
+            broken = true;
+            throw error;
+          }
           failures.push(`${lab.name}: ${error.message}`);
         }
       }),
     ),
   );
-  progress.close();
-  await mocks.close();
-  process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal);
+  try {
+    await allCells;
+  } finally {
+    progress.close();
+    await mocks.close();
+  }
 
   for (const labRun of runs) if (!finished.has(labRun.folder)) finish(labRun);
   const sweeps = runs.flatMap(({ folder }) => finished.get(folder) ?? []);
@@ -137,7 +190,7 @@ export async function run(given: Lab[], options: RunOptions): Promise<number> {
   for (const { folder } of runs)
     if (finished.has(folder))
       say(`report: ${relative(process.cwd(), join(folder, 'report.html'))}`);
-  if (stop.signal.aborted) {
+  if (signal.aborted) {
     say('interrupted; the finished cells are saved');
     return interrupted;
   }

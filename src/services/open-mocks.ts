@@ -1,4 +1,5 @@
 import { usualMaxBytes } from '../../mocks/qdrant/ledger.ts';
+import type { OpenSource } from '../../mocks/records/source.ts';
 import { type MockPorts, type Mocks, startMocks } from '../../mocks/server.ts';
 import { checkLab } from '../lab-file.ts';
 import type { Lab } from '../model/lab.ts';
@@ -7,7 +8,7 @@ import { UsageError } from '../usage-error.ts';
 
 /**
  * Starts the mocks, and explains in one line a port or a host that can't be had. `maxBytes` is what all
- * stored points may take.
+ * stored points may take; `openSource` is where records come from, where they are not generated.
  */
 export async function openMocks(
   lab: Lab,
@@ -15,10 +16,12 @@ export async function openMocks(
   host: string,
   ports: MockPorts,
   maxBytes: number = usualMaxBytes,
+  openSource?: OpenSource,
 ): Promise<Mocks> {
   try {
     const check = (given: unknown) => checkLab(given, 'lab');
-    return await startMocks({ lab, speed, host, ports, version, checkLab: check, maxBytes });
+    const more = { version, checkLab: check, maxBytes, openSource };
+    return await startMocks({ lab, speed, host, ports, ...more });
   } catch (error) {
     const { code, portOption, port } = error as NodeJS.ErrnoException & {
       portOption?: string;

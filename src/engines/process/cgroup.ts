@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { accessSync, constants, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 /**
  * A cgroup made for one command: plain data, so that it can be handed to another thread. With version 1
@@ -102,11 +104,17 @@ function limitVersion2(folder: string, limitMb: number): void {
     writeFileSync(join(folder, 'memory.swap.max'), '0');
 }
 
+/** A folder that can be made is not always one that can be joined: the kernel has rules of its own. */
+async function tryToJoin(cgroup: Cgroup): Promise<void> {
+  const script = 'for file; do echo $$ >"$file" || exit 1; done';
+  await promisify(execFile)('/bin/sh', ['-c', script, 'sh', ...joinFiles(cgroup)]);
+}
+
 /**
  * Makes a cgroup below our own, with a limit in MiB if one is given. Undefined where that is not
  * possible: not on Linux, not allowed, or (version 2) the memory controller is not handed on to us.
  */
-export function makeCgroup(limitMb?: number): Cgroup | undefined {
+export async function makeCgroup(limitMb?: number): Promise<Cgroup | undefined> {
   if (process.platform !== 'linux') return undefined;
   const name = `kneepoint-${randomUUID().slice(0, 13)}`;
   const limited = limitMb === undefined ? {} : { limitMb };
@@ -128,6 +136,7 @@ export function makeCgroup(limitMb?: number): Cgroup | undefined {
         if (!memoryFolder) throw new Error('no memory folder');
         limitVersion1(memoryFolder, limitMb);
       }
+      await tryToJoin(cgroup);
       return cgroup;
     }
     const folder = makeBelow(ownCgroupFolder(), name);
@@ -141,10 +150,11 @@ export function makeCgroup(limitMb?: number): Cgroup | undefined {
     };
     made.push(cgroup);
     if (limitMb !== undefined) limitVersion2(folder, limitMb);
+    await tryToJoin(cgroup);
     return cgroup;
   } catch {
-    // No such file: the controller is not there for us.
-    for (const folder of new Set(made.flatMap(foldersOf))) removeFolder(folder);
+    // No such file, or not for us.
+    for (const cgroup of made) await removeCgroup(cgroup);
     return undefined;
   }
 }

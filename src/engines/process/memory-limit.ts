@@ -45,6 +45,15 @@ export const scopeCommand = ({ unit, manager }: Scope, limitMb: number): string[
   '--',
 ];
 
+/** Without these systemd-run does not find the user's service manager. */
+export const scopeEnvironment = (env: NodeJS.ProcessEnv): Record<string, string> => {
+  const { XDG_RUNTIME_DIR, DBUS_SESSION_BUS_ADDRESS } = env;
+  return {
+    ...(XDG_RUNTIME_DIR && { XDG_RUNTIME_DIR }),
+    ...(DBUS_SESSION_BUS_ADDRESS && { DBUS_SESSION_BUS_ADDRESS }),
+  };
+};
+
 /** Whether the scope was ended by its limit; forgets it then. */
 export async function endScope({ unit, manager }: Scope): Promise<{ limitHit: boolean }> {
   const name = `${unit}.scope`;
@@ -65,7 +74,7 @@ export async function endScope({ unit, manager }: Scope): Promise<{ limitHit: bo
 export async function memoryLimitProblem(): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'a memory limit needs the cgroups of Linux';
   const trialMb = 64;
-  const cgroup = makeCgroup(trialMb);
+  const cgroup = await makeCgroup(trialMb);
   if (cgroup) {
     await removeCgroup(cgroup);
     return undefined;
@@ -76,7 +85,7 @@ export async function memoryLimitProblem(): Promise<string | undefined> {
 
 /** What helps against `memoryLimitProblem`. */
 export const memoryLimitWays = [
-  'run in a session of systemd on Linux, or as root',
-  'start Kneepoint within docker run --memory with the limit, and leave --memory-limit out',
+  'run as root, or in a login session of systemd',
+  'limit a container that Kneepoint runs in instead',
   'leave --memory-limit out',
 ];

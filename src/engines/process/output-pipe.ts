@@ -13,14 +13,16 @@ export type OutputPipe = { output: Readable; writeEnd: number; closeWriteEnd: ()
 /**
  * One pipe for both stdout and stderr, so that their lines stay in order. What Node makes by itself is
  * a socket for each, which a program also can't open again as /dev/stdout. A named pipe is the only one
- * that Node can open; its name is gone when this returns. Undefined where there are none (Windows).
+ * that Node can open; its name is gone when this returns. Undefined where there are none (Windows),
+ * or no `mkfifo` to make them.
  */
 export async function openOutputPipe(): Promise<OutputPipe | undefined> {
   if (process.platform === 'win32') return undefined;
   const folder = await mkdtemp(join(tmpdir(), 'kneepoint-'));
   try {
     const path = join(folder, 'output');
-    await promisify(execFile)('mkfifo', ['-m', '600', path]);
+    const made = await promisify(execFile)('mkfifo', ['-m', '600', path]).catch(() => undefined);
+    if (!made) return undefined;
     // Without O_NONBLOCK this waits for a writer; with it, the writer that follows finds a reader.
     const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const writeEnd = openSync(path, constants.O_WRONLY);

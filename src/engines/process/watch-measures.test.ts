@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { memoryLimitProblem } from './memory-limit.ts';
-import { node, start, until } from './watched-scripts.fixture.ts';
+import { node, start, until } from './start-watched.ts';
 
 /** Three forked workers that hold so much each until they are ended. */
 const holders = (megabytesEach: number) => `
@@ -70,26 +70,27 @@ describe.runIf(process.platform === 'linux').each([true, false])('cgroup: %s', (
     expect(cpuSeconds).toBeLessThan(told * 1.15);
   });
 
-  test('memory that fell again before the end still counts in the peak', async () => {
+  test('a last sample is taken before a command is ended, however long it is until the next', async () => {
     const script = `
       let held = Buffer.alloc(150 * 2 ** 20, 1);
-      console.log('held');
-      process.on('SIGTERM', () => { held = undefined; gc(); console.log('freed'); });
+      process.on('SIGTERM', () => { held = undefined; process.exit(); });
       setInterval(() => {}, 1000);
+      console.log('held');
     `;
-    let last = 0;
-    const { watched, log } = start([process.execPath, '--expose-gc', '-e', script], {
+    let megabytes = 0;
+    const { watched, log, stop } = start(node(script), {
       useCgroup,
-      timeoutMs: 4_000,
-      onSample: ({ megabytes }) => {
-        last = megabytes;
+      sampleMs: 600_000,
+      onSample: (sample) => {
+        megabytes = sample.megabytes;
       },
     });
-    await until(() => log().startsWith('held'));
-    const { memory, timedOut } = await watched;
-    expect(timedOut).toBe(true);
-    expect(last).toBeGreaterThan(150);
-    expect(memory.peakMb).toBeGreaterThanOrEqual(last);
+    await until(() => log() === 'held\n');
+    stop.abort();
+    const { memory } = await watched;
+    expect(megabytes).toBeGreaterThan(150);
+    expect(memory.peakMb).toBeGreaterThan(150);
+    expect(memory.samples.at(-1)!.megabytes).toBeGreaterThan(150);
   });
 });
 

@@ -1,10 +1,9 @@
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { openOutputLog } from './output-log.ts';
-import { node, start } from './watched-scripts.fixture.ts';
+import { node, start, temporaryFolder } from './start-watched.ts';
 
 const bothOutputs =
   'i=0; while [ $i -lt 300 ]; do echo "out $i"; echo "err $i" >&2; i=$((i+1)); done';
@@ -66,7 +65,7 @@ test('what comes out without line ends is not kept in memory', async () => {
 test.runIf(process.platform !== 'win32')(
   'only the owner may read the log, also one that was there before',
   async () => {
-    const path = join(mkdtempSync(join(tmpdir(), 'kneepoint-watch-')), 'output.log');
+    const path = join(temporaryFolder(), 'output.log');
     writeFileSync(path, 'of another run', { mode: 0o644 });
     const { read } = await openOutputLog(path, []);
     expect(await read(Readable.from(['40 %\r80 %\r100 %\ndone\n']))).toEqual([

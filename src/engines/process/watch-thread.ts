@@ -15,7 +15,7 @@ import {
   killCgroup,
 } from './cgroup.ts';
 import { endTree, looksForNone } from './end-tree.ts';
-import type { Listed } from './list-processes.ts';
+import { type Listed, linuxProcess } from './list-processes.ts';
 import { createProcessTree } from './process-tree.ts';
 import { createSamples, type MemorySample } from './samples.ts';
 import { createTreeCpu } from './tree-cpu.ts';
@@ -73,6 +73,8 @@ const usedMs = (): number => {
   return use ? (use.user + use.system) / 1000 : performance.now();
 };
 
+const affordableMs = (elapsedMs: number) => shareOfCore * elapsedMs + startAllowanceMs;
+
 const keysOf = (processes: Listed[]) =>
   processes.map(({ pid, startedAt }) => `${pid} ${startedAt}`).join(',');
 
@@ -85,7 +87,9 @@ function watchTree(rootPid: number, startedMs: number) {
     marker,
     members,
   });
-  const atOnce = () => (cgroup ? members() : tree.newest());
+  // Older kernels name those, too, that have ended and wait to be collected.
+  const atOnce = () =>
+    cgroup ? members().filter((pid) => !linuxProcess(pid)?.zombie) : tree.newest();
   const memory = createTreeMemory();
   const cpu = createTreeCpu();
   const samples = createSamples();
@@ -102,31 +106,36 @@ function watchTree(rootPid: number, startedMs: number) {
     if (scopeName) cgroup ??= cgroupNamed(scopeName, rootPid);
     if (!cgroup) return;
     // The folder of a scope is gone when its last process is: the figures before it stay.
-    use = { ...use, ...cgroupUse(cgroup) };
+    const now = cgroupUse(cgroup);
+    use = { ...use, ...now, limitHit: use.limitHit || now.limitHit };
   };
 
   let spentMs = 0;
-  let scanMs = 0;
   let fullMs = 0;
   let nextFullAt = 0;
   let keysAtFull = '';
   const sample = (whateverItCosts = false): void => {
     const begun = usedMs();
     const processes = scan();
-    scanMs = usedMs() - begun;
     const elapsedMs = Date.now() - startedMs;
     const keys = keysOf(processes);
-    const affordable = spentMs + fullMs <= shareOfCore * elapsedMs + startAllowanceMs;
+    const affordable = spentMs + fullMs <= affordableMs(elapsedMs);
     // Who shares pages with whom changes when processes come and go.
     const due = elapsedMs >= nextFullAt || keys !== keysAtFull;
-    const full = whateverItCosts || (due && affordable);
-    const megabytes = memory.measure(processes, full);
+    let full = whateverItCosts || (due && affordable);
+    let megabytes = memory.measure(processes, full);
+    // A peak stays for good, so it should not be an estimate.
+    if (!full && megabytes > peakMb && affordable) {
+      full = true;
+      megabytes = memory.measure(processes, full);
+    }
     if (scopeName) readUse();
     const tookMs = usedMs() - begun;
     spentMs += tookMs;
     if (full) {
       fullMs = tookMs;
       keysAtFull = keys;
+      // Two thirds of the share for full rounds, so that the samples between them are not held up.
       nextFullAt = elapsedMs + (1.5 * fullMs) / shareOfCore;
     }
     const taken = { seconds: elapsedMs / 1000, megabytes, processes: processes.length };
@@ -142,8 +151,8 @@ function watchTree(rootPid: number, startedMs: number) {
   const again = () => {
     sample();
     intervalMs = Math.min(sampleMs, intervalMs * intervalGrowth);
-    // Half of the share for scans, the rest for full rounds.
-    timer = setTimeout(again, Math.max(intervalMs, (2 * scanMs) / shareOfCore));
+    const overdrawnMs = spentMs - affordableMs(Date.now() - startedMs);
+    timer = setTimeout(again, Math.max(intervalMs, overdrawnMs / shareOfCore));
   };
   again();
 

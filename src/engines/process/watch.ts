@@ -15,6 +15,7 @@ import {
   memoryLimitWays,
   type Scope,
   scopeCommand,
+  scopeEnvironment,
 } from './memory-limit.ts';
 import { openOutputLog } from './output-log.ts';
 import { mergeOutputs, openOutputPipe } from './output-pipe.ts';
@@ -96,7 +97,7 @@ type Place = { cgroup?: Cgroup; scope?: Scope };
 
 /** Where the command is to run: in a cgroup where one can be had; throws where a limit needs one. */
 async function findPlace(limitMb: number | undefined): Promise<Place> {
-  const cgroup = makeCgroup(limitMb);
+  const cgroup = await makeCgroup(limitMb);
   if (cgroup) return { cgroup };
   if (limitMb === undefined) return {};
   const scope = await findScope(limitMb);
@@ -125,9 +126,10 @@ const cannotStart = (program: string, code: string | undefined): Error => {
     return new UsageError(
       `"${program}": no such command; give one that is on PATH, or a path to it`,
     );
+  // What exec says of a bare name, too, where a folder of PATH is closed to us.
   if (code === 'EACCES')
     return new UsageError(
-      `"${program}": may not be executed; make it executable, or give the interpreter first`,
+      `"${program}": may not be executed; make it executable, give the interpreter first, or the path to it`,
     );
   return new UsageError(`"${program}": cannot be started (${code ?? 'unknown reason'})`);
 };
@@ -241,7 +243,7 @@ async function watchIn(place: Place, options: WatchOptions, program: string): Pr
   const startedAt = performance.now();
   const child = spawn(file!, args, {
     cwd,
-    env: { ...env, [markerName]: '1' },
+    env: { ...(scope && scopeEnvironment(process.env)), ...env, [markerName]: '1' },
     stdio: ['ignore', pipe?.writeEnd ?? 'pipe', pipe?.writeEnd ?? 'pipe'],
     // A session of its own: Ctrl-C reaches us only, and we decide when it ends.
     detached: process.platform !== 'win32',

@@ -47,7 +47,9 @@ export function explained(error: unknown, where: string): unknown {
 /** As the server calls itself: `MySQL 8.0.15`, `MariaDB 10.11.19`. Rejects where it does not answer. */
 export const versionAt = (url: string): Promise<string> =>
   withConnection(url, async (connection) => {
-    const [rows] = await connection.query('SELECT VERSION() AS version');
+    // A server that hangs takes connections all the same.
+    const sql = 'SELECT VERSION() AS version';
+    const [rows] = await connection.query({ sql, timeout: 5_000 });
     return versionIn((rows as { version: string }[])[0]!.version);
   });
 

@@ -47,16 +47,21 @@ export async function findMysql(options: FindMysqlOptions): Promise<MysqlServer>
     return server;
   }
 
-  const containers = await import('../containers.ts');
-  let dockerTrouble = await containers.dockerProblem();
-  if (dockerTrouble === undefined) {
-    try {
-      const server = await containers.startMysqlContainer({ say, ...(signal && { signal }) });
-      say(`${server.version} in a container`);
-      return server;
-    } catch (error) {
-      signal?.throwIfAborted();
-      dockerTrouble = (error as Error).message.split('\n')[0]!;
+  let dockerTrouble: string | undefined = 'KNEEPOINT_SKIP_DOCKER is set';
+  if (env.KNEEPOINT_SKIP_DOCKER !== '1') {
+    // A run without MySQL has no use for what it takes to drive Docker.
+    const { dockerProblem, startMysqlContainer } = await import('../containers.ts');
+    dockerTrouble = await dockerProblem();
+    if (dockerTrouble === undefined) {
+      try {
+        const server = await startMysqlContainer({ say, signal });
+        say(`${server.version} in a container`);
+        return server;
+      } catch (error) {
+        signal?.throwIfAborted();
+        dockerTrouble = (error as Error).message.split('\n')[0]!;
+        say(`not in Docker: ${dockerTrouble}`);
+      }
     }
   }
   const binary = await findBinary(env);

@@ -23,7 +23,7 @@ export async function givenServer(url: string, option: string): Promise<MysqlSer
       const { code = '' } = error as NodeJS.ErrnoException;
       throw new MissingPartError(`${option}: ${shown}: ${databaseProblem(error)}`, [
         waysOut[code]?.(database) ?? 'start it',
-        `leave the address out of ${option} to have a server found`,
+        option === '--mysql' ? 'leave the address out to have one found' : 'give another address',
       ]);
     }
   };

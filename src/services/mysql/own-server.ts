@@ -126,20 +126,21 @@ export async function startOwnServer(options: OwnServerOptions): Promise<MysqlSe
     void serve().then((how) => {
       ended = how;
     });
-    await answering('did not start');
+    if (!(await answers())) await failed(`did not start (${ended})`);
   };
-  const answering = async (problem: string): Promise<void> => {
+  /** Waits until it answers; false where it ends before that. */
+  const answers = async (): Promise<boolean> => {
     const deadlineMs = performance.now() + startTimeoutMs;
     for (let last: unknown; ; await sleep(100)) {
-      if (ended !== undefined) await failed(`${problem} (${ended})`);
+      if (ended !== undefined) return false;
       try {
         version = await versionAt(url);
-        return;
+        return true;
       } catch (error) {
         last = error;
       }
       if (performance.now() > deadlineMs)
-        await failed(`${problem} in ${startTimeoutMs / 1_000} s (${databaseProblem(last)})`);
+        await failed(`gave no answer in ${startTimeoutMs / 1_000} s (${databaseProblem(last)})`);
     }
   };
 
@@ -156,8 +157,7 @@ export async function startOwnServer(options: OwnServerOptions): Promise<MysqlSe
     version,
     async ensure() {
       if (closed) throw new Error('the server is closed');
-      if (ended !== undefined) return start();
-      await answering('died');
+      if (!(await answers())) await start();
     },
     async close() {
       closed = true;

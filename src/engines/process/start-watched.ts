@@ -1,10 +1,18 @@
 /** What the tests of `watch` share: commands written inline, and a look at the machine from outside. */
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { onTestFinished } from 'vitest';
 import { type Watched, type WatchOptions, watch } from './watch.ts';
+
+/** A folder that is gone after the test that asks for it. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'kneepoint-test-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
 
 /** A script for Node, as a command. */
 export const node = (script: string): string[] => [process.execPath, '-e', script];
@@ -19,7 +27,7 @@ export type Started = {
 };
 
 export function start(command: string[], more: Partial<WatchOptions> = {}): Started {
-  const folder = mkdtempSync(join(tmpdir(), 'kneepoint-watch-'));
+  const folder = temporaryFolder();
   const logPath = join(folder, 'output.log');
   const stop = new AbortController();
   const mark = `WATCH_TEST=${randomUUID()}`;
