@@ -1,9 +1,12 @@
 #!/usr/bin/env node
 /** The table of commands: what a user can type, and what it exits with. */
 import { Command, CommanderError } from 'commander';
+import type { CalibrateOptions } from './commands/calibrate.ts';
 import type { ExecOptions } from './commands/exec.ts';
+import type { InitOptions } from './commands/init.ts';
 import type { LabOptions } from './commands/lab-options.ts';
 import type { MocksOptions } from './commands/mocks.ts';
+import type { ReportOptions } from './commands/report.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { SeedOptions } from './commands/seed.ts';
 import type { SimulateOptions } from './commands/simulate.ts';
@@ -49,6 +52,7 @@ withLabOptions(
     .argument('[LAB...]', 'built-in names or files; all built-in labs where none is given')
     .description('sweeps labs with k6 against the mocks')
     .option('--engine <E>', 'k6 or simulate', 'k6')
+    .option('--docker', 'k6, mocks and a MySQL with the records in containers, at speed 1')
     .option(
       '--qdrant-url [URL]',
       'a real Qdrant instead of the mock; QDRANT_URL where no URL follows',
@@ -165,6 +169,59 @@ program
   )
   .action(async (lab: string, options: SeedOptions) => {
     exitCode = await (await import('./commands/seed.ts')).seed(lab, options);
+  });
+
+program
+  .command('calibrate')
+  .argument(
+    '[LAB]',
+    "the lab to start from: a built-in name or file (that of --exec's run, or linear)",
+  )
+  .description('fits a lab to what you have: headers, latencies, an earlier exec')
+  .option(
+    '--headers <FILE>',
+    'response headers of real embeddings calls: curl -i, HAR, JSON, CSV; repeatable',
+    (file: string, all: string[] = []) => [...all, file],
+  )
+  .option('--openai-latencies <FILE>', 'latencies of embeddings requests: CSV or JSON, with tokens')
+  .option('--qdrant-latencies <FILE>', 'latencies of upserts: CSV or JSON, with points')
+  .option('--exec <DIR>', 'results folder of an earlier `kneepoint exec`')
+  .option('--column <NAME>', 'the column with the latencies; found by name where not given')
+  .option('--drop-from <MS>', 'leave out samples of at least so many ms: timeouts')
+  .option('--model <M>', 'whose headers count, where there are several models')
+  .option('--out <FILE>', 'where the lab goes (stdout)')
+  .option('--force', 'replace an existing file')
+  .addHelpText(
+    'after',
+    examples([
+      'calibrate --headers headers.txt --openai-latencies embed.csv --out lab.yaml',
+      'calibrate --exec results/2026-11-24-101500-my-lab --out lab.yaml',
+      'calibrate lab.yaml --qdrant-latencies upserts.jsonl --out lab.yaml --force',
+    ]),
+  )
+  .action(async (lab: string | undefined, options: CalibrateOptions) => {
+    exitCode = (await import('./commands/calibrate.ts')).calibrateLab(lab, options);
+  });
+
+program
+  .command('report')
+  .argument('<DIR>', 'results folder of a run, or its sweep.json')
+  .description('shows a finished run again and writes its page anew')
+  .option('--json', 'one JSON document on stdout')
+  .addHelpText('after', examples(['report results/2026-11-24-101500-openai-tier-1']))
+  .action(async (folder: string, options: ReportOptions) => {
+    exitCode = (await import('./commands/report.ts')).report(folder, options);
+  });
+
+program
+  .command('init')
+  .argument('[FILE]', 'where the lab goes', 'lab.yaml')
+  .description('writes a lab by asking')
+  .option('--yes', 'take all defaults without asking')
+  .option('--force', 'replace an existing file')
+  .addHelpText('after', examples(['init', 'init my-lab.yaml --yes']))
+  .action(async (file: string, options: InitOptions) => {
+    exitCode = await (await import('./commands/init.ts')).init(file, options);
   });
 
 program

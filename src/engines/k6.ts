@@ -1,18 +1,35 @@
 /** Runs the cells of a lab on a real k6 against the mocks, and reads what it measured. */
-import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cellOf, cellSpeed, type K6Summary, MissingSamples } from '../../k6/cells.ts';
-import type { Mocks } from '../../mocks/server.ts';
 import type { Lab } from '../model/lab.ts';
 import { createWorkload } from '../model/workload.ts';
-import { packageRoot } from '../package-root.ts';
 import type { RealQdrant } from '../services/real-qdrant.ts';
 import { infeasibleCell, memoryOf, type RawCell, simulateCell } from '../simulate/cell.ts';
 
+/** What k6 is told of a cell, beside where the mocks are. */
+export type K6Cell = {
+  env: Record<string, string>;
+  labPath: string;
+  summaryPath: string;
+  signal: AbortSignal;
+};
+
+/** Where k6 runs, and the mocks that it runs against. */
+export type Bench = {
+  /** What k6 calls itself. */
+  k6Version: string;
+  /** Runs one cell to its end, or kills it where it is aborted. `exitCode` is a signal's name where one ended it. */
+  runK6: (cell: K6Cell) => Promise<{ exitCode: number | string; stderr: string }>;
+  /** Names of the runs that the mocks know, and what was asked of each. */
+  runs: () => Promise<SeenRun[]>;
+};
+
+/** `lab` is its name, where several labs run at once. */
+export type SeenRun = { name: string; lab?: string; reads: number; rateLimited: number };
+
 export type K6Run = {
-  k6: string;
-  mocks: Mocks;
+  bench: Bench;
   /** Where k6's raw summaries and the lab go. */
   folder: string;
   /** Takes the place of the mock. */
@@ -26,8 +43,6 @@ export type CellProgress = { workers: number; records: number; rateLimited: numb
 /** k6 ended without a result: killed, or stopped by an error of which `message` is the first line. */
 export class K6Failed extends Error {}
 
-const script = join(packageRoot, 'k6', 'lab.ts');
-
 /** The first thing k6 complained of, without its stack. */
 const reasonIn = (said: string): string =>
   (/msg="((?:[^"\\]|\\.)+)"/.exec(said)?.[1] ?? said).split(/\\n|\n/)[0]!.slice(0, 300);
@@ -37,68 +52,41 @@ export async function runCell(
   lab: Lab,
   labPath: string,
   workers: number,
-  { k6, mocks, folder, realQdrant, signal }: K6Run,
+  { bench, folder, realQdrant, signal }: K6Run,
   progress: (state: CellProgress) => void,
 ): Promise<RawCell> {
   if (memoryOf(lab, workers).shareOfHost > 1) return infeasibleCell(lab, workers);
-  const before = new Set(mocks.runs.all().map(({ name }) => name));
+  const before = new Set((await bench.runs()).map(({ name }) => name));
   const raw = join(folder, `k6-${String(workers).padStart(2, '0')}-workers.json`);
-  const environment = {
-    KNEEPOINT_LAB: labPath,
-    KNEEPOINT_SUMMARY: raw,
-    KNEEPOINT_OPENAI_URL: mocks.openaiUrl,
-    KNEEPOINT_QDRANT_URL: realQdrant?.url ?? mocks.qdrantUrl,
-    KNEEPOINT_RECORDS_URL: mocks.recordsUrl,
+  const env = {
     WORKERS: String(workers),
     ...(realQdrant && {
+      KNEEPOINT_QDRANT_URL: realQdrant.url,
       KNEEPOINT_QDRANT_COLLECTION: 'kneepoint',
       KNEEPOINT_QDRANT_API_KEY: realQdrant.apiKey ?? '',
     }),
   };
-  // By environment rather than by flags: a key must not be seen in the list of processes.
-  const child = spawn(k6, ['run', '--quiet', '--include-system-env-vars=true', script], {
-    env: {
-      ...environment,
-      PATH: process.env.PATH,
-      HOME: process.env.HOME,
-      K6_NO_USAGE_REPORT: 'true',
-      K6_AUTO_EXTENSION_RESOLUTION: 'false',
-      // Half the collections: a pause of 5 ms is 50 virtual ones.
-      GOGC: '400',
-    },
-    stdio: ['ignore', 'ignore', 'pipe'],
-    // Ctrl-C reaches the whole terminal group: we decide when k6 stops.
-    detached: true,
-  });
-  const kill = () => child.kill('SIGKILL');
-  signal.addEventListener('abort', kill, { once: true });
-  let said = '';
-  child.stderr.on('data', (text: Buffer) => {
-    if (said.length < 10_000) said += text.toString();
-  });
   const claimRecords = lab.workload.recordsPerClaim;
-  const watch = setInterval(() => {
-    const run = mocks.runs
-      .all()
-      .find(
-        (other) =>
-          other.lab.name === lab.name &&
-          other.name.endsWith(`-${workers}`) &&
-          !before.has(other.name),
-      );
+  const watch = setInterval(async () => {
+    // A look that fails is no more than a line of progress that does not move.
+    const run = (await bench.runs().catch(() => [])).find(
+      ({ name, lab: itsLab = lab.name }) =>
+        itsLab === lab.name && name.endsWith(`-${workers}`) && !before.has(name),
+    );
     if (!run) return;
-    const begun = run.seen.reads * claimRecords;
+    const begun = run.reads * claimRecords;
     const records = Math.max(0, Math.min(begun, lab.workload.records) - workers * claimRecords);
-    progress({ workers, records, rateLimited: run.seen.rateLimited });
+    progress({ workers, records, rateLimited: run.rateLimited });
   }, 200);
+  let said = '';
   try {
-    const code = await new Promise<number | string>((resolve, reject) => {
-      child.on('error', reject);
-      child.on('close', (exitCode, signalName) => resolve(exitCode ?? signalName ?? 'unknown'));
-    });
+    const { exitCode, stderr } = await bench.runK6({ env, labPath, summaryPath: raw, signal });
+    said = stderr;
     if (!existsSync(raw)) {
       const line = reasonIn(said);
-      throw new K6Failed(`k6 ended with ${code} at ${workers} workers${line ? `: ${line}` : ''}`);
+      throw new K6Failed(
+        `k6 ended with ${exitCode} at ${workers} workers${line ? `: ${line}` : ''}`,
+      );
     }
     const { summary } = JSON.parse(readFileSync(raw, 'utf8')) as { summary: K6Summary };
     const { claims } = createWorkload(lab.workload);
@@ -111,7 +99,6 @@ export async function runCell(
     throw error;
   } finally {
     clearInterval(watch);
-    signal.removeEventListener('abort', kill);
   }
 }
 

@@ -1,0 +1,138 @@
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Mocks } from '../../mocks/server.ts';
+import { analyze } from '../analyze/analyze.ts';
+import {
+  type Bench,
+  type CellProgress,
+  createWeights,
+  expectedRealSeconds,
+  K6Failed,
+  runCell,
+} from '../engines/k6.ts';
+import type { Lab } from '../model/lab.ts';
+import type { Provenance, Sweep } from '../model/sweep.ts';
+import { provenanceOf } from '../provenance.ts';
+import { resultsFolder, writeResults } from '../results.ts';
+import { MissingPartError } from '../services/missing-part.ts';
+import type { RealQdrant } from '../services/real-qdrant.ts';
+import type { RawCell } from '../simulate/cell.ts';
+import type { MysqlCells } from './mysql-cells.ts';
+import { createProgress } from './progress.ts';
+
+/** What labs run on. */
+export type K6Context = {
+  bench: Bench;
+  /** Folder for results. */
+  out: string;
+  realQdrant?: RealQdrant | undefined;
+  /** With the mocks whose reads it serves. */
+  realMysql?: { cells: MysqlCells; mocks: Mocks } | undefined;
+  /** More of what the result comes from. */
+  provenance?: Partial<Provenance>;
+  signal: AbortSignal;
+};
+
+/** Sweeps in the order of the labs, each with its folder; labs of which no cell was measured are left out. */
+export type K6Sweeps = { sweeps: { sweep: Sweep; folder: string }[]; failures: string[] };
+
+// What runs at the same time over all labs: more would disturb each other on two cores.
+const weightAtOnce = 24;
+/** One or two users leave room for four cells; more are felt by their neighbours. */
+const weightOf = (workers: number) => (workers <= 2 ? 6 : Math.max(12, workers));
+
+type LabRun = { lab: Lab; folder: string; labPath: string; cells: Map<number, RawCell> };
+
+/**
+ * Runs labs on k6, several cells at a time: keys keep their state apart. A lab is analysed and written as
+ * soon as its last cell is there, and what an abort leaves of the others at the end.
+ */
+export async function sweepOnK6(labs: Lab[], context: K6Context): Promise<K6Sweeps> {
+  const { bench, out, realQdrant, realMysql, signal } = context;
+  const began = new Date();
+  const runs: LabRun[] = labs.map((lab) => {
+    const folder = resultsFolder(resolve(out), lab.name, began);
+    const labPath = join(folder, 'lab.json');
+    writeFileSync(labPath, JSON.stringify(lab, null, 2));
+    return { lab, folder, labPath, cells: new Map() };
+  });
+  const progress = createProgress(process.stderr);
+  const weighted = createWeights(weightAtOnce);
+  const failures: string[] = [];
+
+  const cells = runs
+    .flatMap((labRun) => labRun.lab.workers.map((workers) => ({ labRun, workers })))
+    .map((cell) => ({ ...cell, expected: expectedRealSeconds(cell.labRun.lab, cell.workers) }));
+  // The longest cells first, so that none is left running alone at the end. With one database for all,
+  // cells take turns.
+  if (!realMysql) cells.sort((a, b) => b.expected - a.expected);
+  const weigh = realMysql ? () => weightAtOnce : weightOf;
+  const finished = new Map<string, Sweep>();
+  const finish = ({ lab, folder, cells: done }: LabRun): void => {
+    const raw = lab.workers.flatMap((workers) => done.get(workers) ?? []);
+    if (raw.length === 0) return;
+    const provenance = {
+      ...provenanceOf(lab),
+      k6: bench.k6Version,
+      startedAt: began.toISOString(),
+      ...(realQdrant && { qdrant: `${realQdrant.version} at ${realQdrant.url}` }),
+      ...context.provenance,
+    };
+    const sweep = analyze('k6', lab, raw, provenance);
+    if (raw.length < lab.workers.length) {
+      sweep.valid = false;
+      sweep.warnings.push({
+        code: 'cells-missing',
+        message: `Only ${raw.length} of ${lab.workers.length} worker counts were measured.`,
+        remedy: 'Run the lab again.',
+      });
+    }
+    realMysql?.cells.mark(sweep);
+    writeResults(folder, sweep);
+    finished.set(folder, sweep);
+  };
+
+  // One that breaks is no reason to begin another.
+  let broken = false;
+  const allCells = Promise.all(
+    cells.map(({ labRun, workers }) =>
+      weighted(weigh(workers), async () => {
+        if (signal.aborted || broken) return;
+        const { lab, labPath, folder } = labRun;
+        const cell = `${lab.name} × ${workers}`;
+        const tell = (state: CellProgress) => progress.update(cell, state, lab.workload.records);
+        try {
+          await realMysql?.cells.before(lab, workers);
+          progress.begin(cell);
+          const run = { bench, folder, realQdrant, signal };
+          const raw = await runCell(lab, labPath, workers, run, tell).finally(() =>
+            realMysql?.cells.after(lab, workers, realMysql.mocks),
+          );
+          labRun.cells.set(workers, raw);
+          progress.end(cell, raw);
+          if (labRun.cells.size === lab.workers.length) finish(labRun);
+        } catch (error) {
+          progress.drop(cell);
+          if (signal.aborted) return;
+          const known = error instanceof K6Failed || error instanceof MissingPartError;
+          if (!known) {
+            broken = true;
+            throw error;
+          }
+          failures.push(`${lab.name}: ${error.message}`);
+        }
+      }),
+    ),
+  );
+  try {
+    await allCells;
+  } finally {
+    progress.close();
+  }
+  for (const labRun of runs) if (!finished.has(labRun.folder)) finish(labRun);
+  const sweeps = runs.flatMap(({ folder }) => {
+    const sweep = finished.get(folder);
+    return sweep ? [{ sweep, folder }] : [];
+  });
+  return { sweeps, failures };
+}
