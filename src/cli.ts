@@ -2,6 +2,8 @@
 /** The table of commands: what a user can type, and what it exits with. */
 import { Command, CommanderError } from 'commander';
 import type { CalibrateOptions } from './commands/calibrate.ts';
+import type { CheckOptions } from './commands/check.ts';
+import type { CompareOptions } from './commands/compare.ts';
 import type { ExecOptions } from './commands/exec.ts';
 import type { InitOptions } from './commands/init.ts';
 import type { LabOptions } from './commands/lab-options.ts';
@@ -10,6 +12,7 @@ import type { ReportOptions } from './commands/report.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { SeedOptions } from './commands/seed.ts';
 import type { SimulateOptions } from './commands/simulate.ts';
+import type { UpgradeOptions } from './commands/upgrade.ts';
 import { version } from './provenance.ts';
 import { MissingPartError } from './services/missing-part.ts';
 import { UsageError } from './usage-error.ts';
@@ -72,7 +75,8 @@ withLabOptions(
   program
     .command('simulate')
     .argument('[LAB...]', 'built-in names or files; all built-in labs where none is given')
-    .description('predicts the same in milliseconds, in virtual time'),
+    .description('predicts the same in milliseconds, in virtual time')
+    .option('--repeats <N>', 'runs of each worker count, each with a seed one higher'),
 )
   .addHelpText('after', examples(['simulate', 'simulate openai-tier-1 --tier tier-3']))
   .action(async (names: string[], options: LabOptions & SimulateOptions) => {
@@ -81,6 +85,68 @@ withLabOptions(
       import('./commands/simulate.ts'),
     ]);
     exitCode = simulate(labsFrom(names, options), options);
+  });
+
+withLabOptions(
+  program
+    .command('check')
+    .argument('[LAB...]', 'built-in names or files; all built-in labs where none is given')
+    .description('asserts what the lab expects, and no regression against a baseline')
+    .option('--engine <E>', 'k6 or simulate (k6)')
+    .option('--sweep <FILE>', 'a finished run, or its results folder, instead of a new one')
+    .option('--baseline <FILE>', 'an earlier run to be no worse than; a folder for several labs')
+    .option('--update-baseline', 'write the run as the baseline instead')
+    .option('--repeats <N>', "runs of each worker count (the baseline's)")
+    .option('--junit <FILE>', 'the checks as JUnit XML'),
+)
+  .addHelpText(
+    'after',
+    examples([
+      'check my-lab.yaml --junit kneepoint.xml',
+      'check my-lab.yaml --baseline baseline.json --update-baseline',
+      'check my-lab.yaml --baseline baseline.json',
+      'check --sweep results/2026-11-24-101500-my-lab',
+    ]),
+  )
+  .action(async (names: string[], options: CheckOptions) => {
+    exitCode = await (await import('./commands/check.ts')).check(names, options);
+  });
+
+program
+  .command('compare')
+  .argument('<A>', "a run's results folder, or its sweep.json")
+  .argument('<B>', 'another')
+  .description('two runs side by side: what differs, and what the data can show of it')
+  .option('--json', 'one JSON document on stdout')
+  .addHelpText('after', examples(['compare results/2026-11-24-101500-linear baseline.json']))
+  .action(async (a: string, b: string, options: CompareOptions) => {
+    exitCode = (await import('./commands/compare.ts')).compare(a, b, options);
+  });
+
+withLabOptions(
+  program
+    .command('upgrade')
+    .argument('[LAB]', 'built-in name or file', 'openai-tier-1')
+    .description('shows what each upgrade gains and costs, and what binds next')
+    .option('--target-records <N>', 'records of production, as many as you like: 100000000')
+    .option('--deadline <T>', 'finds the cheapest upgrades that finish in time: 6h')
+    .option('--strategies', 'compares fewer workers, batches, retries and limiters instead')
+    .option('--confirm', 'runs before and after of the first step that helps on k6'),
+)
+  .addHelpText(
+    'after',
+    examples([
+      'upgrade openai-tier-1',
+      'upgrade my-lab.yaml --target-records 1000000 --deadline 12h',
+      'upgrade --strategies',
+    ]),
+  )
+  .action(async (name: string, options: LabOptions & UpgradeOptions) => {
+    const [{ labsFrom }, { upgrade }] = await Promise.all([
+      import('./commands/lab-options.ts'),
+      import('./commands/upgrade.ts'),
+    ]);
+    exitCode = await upgrade(labsFrom([name], options)[0]!, options);
   });
 
 program
@@ -96,7 +162,7 @@ program
   .option('--max-memory <MB>', 'MiB that stored points may take (2048)')
   .option('--ready-file <F>', 'JSON with all addresses, written when all listen')
   .option('--mysql [URL]', mysqlHelp)
-  .option('--records <N>', "records to serve (the lab's)")
+  .option('--records <N>', "records to serve (the lab's; 1,000 at least with --mysql)")
   .addHelpText(
     'after',
     examples([

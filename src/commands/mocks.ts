@@ -68,6 +68,9 @@ async function openMysql(
   }
 }
 
+/** Rows of a table for pilots, which mark what they have migrated: enough for ten of 100. */
+const pilotsRecords = 1_000;
+
 /** Serves the mocks until SIGINT or SIGTERM. Prints what a shell can `eval`. */
 export async function mocks(options: MocksOptions): Promise<number> {
   const name = options.lab ?? 'linear';
@@ -76,7 +79,9 @@ export async function mocks(options: MocksOptions): Promise<number> {
   const speed = options.speed === undefined ? 1 : Number(options.speed);
   if (!(speed > 0 && speed <= 1_000))
     throw new UsageError(`--speed: must be over 0 and at most 1000, got "${options.speed}"`);
-  const records = recordsFrom(options.records, given.workload.records);
+  const ofLab = given.workload.records;
+  const usual = options.mysql === undefined ? ofLab : Math.max(pilotsRecords, ofLab);
+  const records = recordsFrom(options.records, usual);
   const lab = { ...given, workload: { ...given.workload, records } };
   const ports: MockPorts = {
     openai: port('--openai-port', options.openaiPort, defaultPorts.openai),

@@ -166,7 +166,7 @@ export async function runCommand(
   await stage.settled();
   const traffic = stage.traffic();
   const connectionsInUse = await stage.connectionsInUse();
-  const stageProblem = stage.problem();
+  const stageProblem = await stage.problem();
   const { problem, usable } = stageProblem
     ? { problem: stageProblem, usable: false }
     : problemOf(watched, traffic, timeoutMs);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Mocks } from '../../mocks/server.ts';
 import type { Lab } from '../model/lab.ts';
+import { versionAt } from '../services/mysql/connect.ts';
 import { mysqlEnv } from '../services/mysql/env.ts';
 import { resetRecords } from '../services/mysql/records-table.ts';
 import type { MysqlServer } from '../services/mysql/server.ts';
@@ -55,7 +56,14 @@ export async function openMockStage(
     },
     points,
     connectionsInUse: async () => connections?.stop(),
-    problem: () => undefined,
+    async problem() {
+      if (!mysql) return undefined;
+      const answers = await versionAt(mysql.url).then(
+        () => true,
+        () => false,
+      );
+      return answers ? undefined : `${mysql.version} stopped answering while the command ran`;
+    },
     async close() {
       unwatch();
       await connections?.stop();

@@ -39,7 +39,7 @@ export function openRealStage(
     },
     points: () => undefined,
     connectionsInUse: async () => undefined,
-    problem() {
+    async problem() {
       const { exceeded, refusal, usd } = passThrough.spending();
       if (exceeded)
         return `the limit of --max-cost was reached after $${usd.toFixed(4)}: further embeddings were refused`;

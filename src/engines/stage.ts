@@ -14,7 +14,7 @@ export type Stage = {
   /** Mean number of database connections in use while it ran; undefined where it was not looked at. */
   connectionsInUse: () => Promise<number | undefined>;
   /** Why what was measured can't be judged, whatever the command says of itself. */
-  problem: () => string | undefined;
+  problem: () => Promise<string | undefined>;
   /** Forgets what was stored. */
   close: () => Promise<void>;
 };

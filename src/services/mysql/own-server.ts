@@ -107,6 +107,8 @@ export async function startOwnServer(options: OwnServerOptions): Promise<MysqlSe
       `--init-file=${join(folder, 'init.sql')}`,
       '--bind-address=127.0.0.1',
       `--port=${port}`,
+      // Others on this machine clear the files of their kind out of a shared one when they start.
+      `--tmpdir=${folder}`,
       `--socket=${join(folder, 's')}`,
       `--pid-file=${join(folder, 'pid')}`,
       '--skip-log-bin',

@@ -1,0 +1,1 @@
+"""A small migration from MySQL through OpenAI embeddings into Qdrant."""
