@@ -303,9 +303,18 @@ program
   .command('tiers')
   .description('lists tiers and plans with source, date and grade of each figure')
   .option('--json', 'as JSON')
-  .addHelpText('after', examples(['tiers', 'tiers --json']))
-  .action(async ({ json = false }: { json?: boolean }) => {
-    process.stdout.write((await import('./commands/list.ts')).listTiers(json));
+  .option('--stale', 'only what was read over 180 days ago; exit code 1 where there is any')
+  .option('--as-of <DATE>', 'the day to count from, with --stale (today)')
+  .addHelpText('after', examples(['tiers', 'tiers --json', 'tiers --stale']))
+  .action(async (options: { json?: boolean; stale?: boolean; asOf?: string }) => {
+    const { json = false, stale = false, asOf } = options;
+    const { listStale, listTiers } = await import('./commands/list.ts');
+    if (asOf !== undefined && !stale) throw new UsageError('--as-of: needs --stale');
+    const listed = stale
+      ? listStale(asOf ?? new Date().toISOString().slice(0, 10), json)
+      : { text: listTiers(json), exitCode: 0 };
+    process.stdout.write(listed.text);
+    exitCode = listed.exitCode;
   });
 
 program
