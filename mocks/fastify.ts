@@ -74,11 +74,20 @@ const askedIn = (request: FastifyRequest): MockRequest => ({
 });
 
 /** Sends an answer when its delay is over, counted from the request's arrival. */
-function sendInTime(request: FastifyRequest, reply: FastifyReply, answer: Answer): void {
+function sendInTime(
+  { gone }: Service,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  answer: Answer,
+): void {
   if (!answer.delayMs) {
     send(reply, answer);
     return;
   }
+  if (gone)
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) gone(answer, performance.now());
+    });
   // Only a client of this lab is told: a provider has no such header.
   const late = request.headers['x-kneepoint-late-ms'];
   const told = late && { 'x-kneepoint-delay-ms': answer.delayMs.toFixed(3) };
@@ -134,6 +143,7 @@ export function serve(service: Service): FastifyInstance {
       url: endpoint.path,
       handler: (request, reply) =>
         sendInTime(
+          service,
           request,
           reply,
           answerTo(service, endpoint, askedIn(request), request.arrivedMs),
@@ -149,7 +159,7 @@ export function serve(service: Service): FastifyInstance {
           if (error instanceof BadJson) return service.badJson(error.message);
           throw error;
         });
-        sendInTime(request, reply, given);
+        sendInTime(service, request, reply, given);
         return reply;
       },
     });

@@ -141,12 +141,14 @@ export function rawCells(
     const { workers, seconds, spentSeconds, completeness, observed } = cell;
     const hostMb = lab.host.memoryGb * 1_024;
     if (!cell.feasible) {
-      const megabytes = memory ? memory.baseMb + workers * memory.perWorkerMb : 0;
-      const none = infeasibleCell(lab, workers);
+      // What ended at its limit was measured, up to there; what was not run is known by the fit.
+      const measured = cell.peakMb > 0;
+      const fitted = memory ? memory.baseMb + workers * memory.perWorkerMb : 0;
+      const megabytes = measured ? cell.peakMb : fitted;
       return {
-        ...none,
+        ...infeasibleCell(lab, workers),
         ...(megabytes > 0 && {
-          memory: { megabytes, shareOfHost: megabytes / hostMb, measured: false },
+          memory: { megabytes, shareOfHost: megabytes / hostMb, measured },
         }),
         command: observed,
       };

@@ -33,7 +33,7 @@ export const commandColumns: CommandColumn[] = [
 /** How memory was measured and what it comes to; undefined where it was not. */
 export function memorySentence({ cells }: Sweep): string | undefined {
   const measured = cells.filter(
-    ({ memory, command }) => memory.measured && command?.usable !== false,
+    ({ feasible, memory, command }) => feasible && memory.measured && command?.usable !== false,
   );
   const fit = fitMemory(
     measured.map(({ workers, memory }) => ({ workers, peakMb: memory.megabytes })),
