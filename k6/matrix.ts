@@ -25,7 +25,7 @@ function wholeNumber(name: string, most: number): number | undefined {
 }
 
 /** The lab as `-e WORKERS= -e RECORDS= -e TIER= -e SPEED=` narrow it. */
-function narrowed(lab: Lab): Lab {
+export function narrowed(lab: Lab): Lab {
   const workers = wholeNumber('WORKERS', 1_000);
   const records = wholeNumber('RECORDS', 1_000_000);
   const speed = wholeNumber('SPEED', 1_000);

@@ -4,8 +4,8 @@ import type { Sweep } from './model/sweep.ts';
 import { renderHtml } from './report/html.ts';
 import { UsageError } from './usage-error.ts';
 
-/** Writes a file so that it is either there as a whole or not at all. */
-export function writeAtomically(path: string, content: string): void {
+/** Writes a file so that it is either there as a whole or not at all; where it can't be, `option` is who named it. */
+export function writeAtomically(path: string, content: string, option = '--out'): void {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -13,7 +13,7 @@ export function writeAtomically(path: string, content: string): void {
     renameSync(temporary, path);
   } catch (error) {
     throw new UsageError(
-      `--out: cannot write ${path} (${(error as NodeJS.ErrnoException).code}); choose a folder you may write to`,
+      `${option}: cannot write ${path} (${(error as NodeJS.ErrnoException).code}); choose a folder you may write to`,
     );
   }
 }

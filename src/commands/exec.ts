@@ -6,6 +6,7 @@ import { type CommandRun, notRun, runCommand } from '../engines/exec.ts';
 import { openMockStage } from '../engines/mock-stage.ts';
 import { memoryLimitProblem, memoryLimitWays } from '../engines/process/memory-limit.ts';
 import { parseSize } from '../engines/process/size.ts';
+import { notMeasured } from '../engines/process/watch.ts';
 import { secretsIn, withoutSecrets } from '../engines/secrets.ts';
 import type { Stage } from '../engines/stage.ts';
 import type { Lab } from '../model/lab.ts';
@@ -127,6 +128,9 @@ export async function exec(given: Lab, command: string[], options: ExecOptions):
   // A real client can't be sped up, and under a limit the limit is the host.
   const host = limitMb === undefined ? given.host : { ...given.host, memoryGb: limitMb / 1_024 };
   const lab = { ...given, speed: 1, host };
+
+  const unmeasured = notMeasured();
+  if (unmeasured) say(unmeasured);
 
   const began = new Date();
   const stop = new AbortController();

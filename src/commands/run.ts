@@ -11,6 +11,7 @@ import { findRealQdrant } from '../services/real-qdrant.ts';
 import { UsageError } from '../usage-error.ts';
 import { type K6Sweeps, sweepOnK6 } from './k6-sweeps.ts';
 import { openMysqlCells } from './mysql-cells.ts';
+import { repeatsFrom } from './repeats-option.ts';
 import { exitCodeOf, invalid, type SimulateOptions, show, simulate } from './simulate.ts';
 
 export type RunOptions = SimulateOptions & {
@@ -33,10 +34,11 @@ const atSpeedOne = (labs: Lab[]): Lab[] => labs.map((lab) => ({ ...lab, speed: 1
 /** On this machine: k6 as a process, the mocks in our own, and what the options put in their place. */
 export async function sweepHere(
   labs: Lab[],
-  { out = 'results', qdrantUrl, mysql }: RunOptions,
+  { out = 'results', qdrantUrl, mysql, repeats }: RunOptions,
   say: Say,
   signal: AbortSignal,
 ): Promise<K6Sweeps> {
+  const times = repeatsFrom(repeats) ?? 1;
   const realMysql = mysql === undefined ? undefined : await openMysqlCells(mysql, say, signal);
   try {
     const realQdrant =
@@ -60,6 +62,7 @@ export async function sweepHere(
         realQdrant,
         realMysql: realMysql && { cells: realMysql, mocks },
         ...(realMysql && { provenance: { mysql: realMysql.provenance } }),
+        repeats: times,
         signal,
       });
     } finally {
@@ -73,10 +76,11 @@ export async function sweepHere(
 /** In containers: MySQL with the lab's records, mocks and k6, a stack of its own for each lab. */
 async function sweepInDocker(
   labs: Lab[],
-  { out = 'results', qdrantUrl, mysql }: RunOptions,
+  { out = 'results', qdrantUrl, mysql, repeats }: RunOptions,
   say: Say,
   signal: AbortSignal,
 ): Promise<K6Sweeps> {
+  const times = repeatsFrom(repeats) ?? 1;
   for (const [option, value] of Object.entries({ '--qdrant-url': qdrantUrl, '--mysql': mysql }))
     if (value !== undefined)
       throw new UsageError(`${option}: --docker brings its own; leave one of them out`);
@@ -92,7 +96,13 @@ async function sweepInDocker(
       try {
         const database = stack.mysql ? { mysql: `${stack.mysql.version} in a container` } : {};
         const bench = dockerBench(stack);
-        const done = await sweepOnK6([lab], { bench, out, provenance: database, signal });
+        const done = await sweepOnK6([lab], {
+          bench,
+          out,
+          provenance: database,
+          repeats: times,
+          signal,
+        });
         all.sweeps.push(...done.sweeps);
         all.failures.push(...done.failures);
       } finally {

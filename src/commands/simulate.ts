@@ -1,18 +1,20 @@
-import { simulateSweep } from '../analyze/analyze.ts';
+import { simulateRepeats } from '../analyze/repeats.ts';
 import type { Lab } from '../model/lab.ts';
 import type { Sweep } from '../model/sweep.ts';
 import { provenanceOf } from '../provenance.ts';
 import { renderSummary } from '../report/summary.ts';
 import { renderSweep } from '../report/terminal.ts';
 import { resultsFolder, writeResults } from '../results.ts';
+import { repeatsFrom } from './repeats-option.ts';
 
-export type SimulateOptions = { json?: boolean; out?: string };
+export type SimulateOptions = { json?: boolean; out?: string; repeats?: string };
 
 /** Exit codes of design and documentation. */
 const fine = 0;
 export const invalid = 3;
 
-const colour = () => process.stdout.isTTY === true && !process.env.NO_COLOR;
+/** Whether stdout shows colours. */
+export const colour = () => process.stdout.isTTY === true && !process.env.NO_COLOR;
 
 /** Prints the results on stdout: tables, or one JSON document. */
 export function show(sweeps: Sweep[], json: boolean): void {
@@ -29,9 +31,10 @@ export const exitCodeOf = (sweeps: Sweep[]) =>
   sweeps.every(({ valid }) => valid) ? fine : invalid;
 
 /** Runs labs in virtual time. Nothing is written unless `--out` asks for it: it is there again in milliseconds. */
-export function simulate(labs: Lab[], { json = false, out }: SimulateOptions): number {
+export function simulate(labs: Lab[], { json = false, out, ...options }: SimulateOptions): number {
+  const repeats = repeatsFrom(options.repeats) ?? 1;
   const sweeps = labs.map((lab) => {
-    const sweep = simulateSweep(lab, provenanceOf(lab));
+    const sweep = simulateRepeats(lab, provenanceOf(lab), repeats);
     if (out !== undefined) writeResults(resultsFolder(out, lab.name, new Date()), sweep);
     return sweep;
   });

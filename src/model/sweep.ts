@@ -41,11 +41,25 @@ export type Observed = {
   log: string;
 };
 
+/**
+ * One of several runs of a cell: what varies from run to run and is compared. The first has the lab's
+ * seed, each further one a seed one higher. 429s are of all limits together, times in virtual seconds.
+ */
+export type Repeat = {
+  seconds: number;
+  rateLimited: number;
+  timeouts: number;
+  recordsFailed: number;
+  pointsStored: number;
+  chargedTokens: number;
+};
+
 /** One worker count of a sweep: what happened, whichever engine ran it. Times are virtual. */
 export type Cell = {
   workers: number;
   /** False where the workers do not fit into the host's memory: then nothing was run. */
   feasible: boolean;
+  /** Of a cell that was run several times, the geometric mean: ratios of times are what is compared. */
   seconds: number;
   /** Records that arrived completely, per second. */
   recordsPerSecond: number;
@@ -86,6 +100,12 @@ export type Cell = {
   };
   /** Of `exec` only. */
   command?: Observed;
+  /**
+   * Present where the cell was run more than once, all runs in order. Figures of the cell other than
+   * its time and rate are then those of one whole run: of the runs that lost most records (and, of
+   * those, had most timeouts), the one with the time in the middle.
+   */
+  repeats?: Repeat[];
 };
 
 export type Bottleneck =

@@ -1,0 +1,94 @@
+/** The strategies beside doing nothing, as text for a terminal. */
+import type { Interval, Strategies } from '../analyze/strategies.ts';
+import { type Paint, painter } from './colours.ts';
+import { countOf, grouped } from './figures.ts';
+import { limiterSnippet, type SnippetLimits } from './snippets.ts';
+import type { RenderOptions } from './upgrade.ts';
+import { tableLines, wrapped } from './upgrade-text.ts';
+
+/** Mean and half the width of its interval, where it has one that shows. */
+function intervalText({ mean, high }: Interval, digits: number): string {
+  const text = (value: number) => (digits > 0 ? value.toFixed(digits) : grouped(value));
+  const half = high - mean;
+  return half < 0.5 * 10 ** -digits ? text(mean) : `${text(mean)} ±${text(half)}`;
+}
+
+const percent = ({ mean }: Interval) => {
+  const value = Math.round((mean - 1) * 100);
+  return `${value > 0 ? '+' : ''}${value} %`;
+};
+
+const snippetBlock = (limits: SnippetLimits, paint: Paint): string[] => [
+  paint('bold', 'Limiter in TypeScript: await mayEmbed(texts) before each request'),
+  limiterSnippet('typescript', limits),
+  paint('bold', 'Limiter in Python: may_embed(texts) before each request'),
+  limiterSnippet('python', limits),
+];
+
+/** Table, the settings to use, and a limiter to paste. */
+export function renderStrategies(
+  strategies: Strategies,
+  limits: Omit<SnippetLimits, 'share'>,
+  { colour, width = 80 }: RenderOptions,
+): string {
+  const paint = painter(colour);
+  const { lab, workers, records, seeds, results, best, why } = strategies;
+  const body = results.map((result) => [
+    result.name,
+    intervalText(result.seconds, 1),
+    percent(result.timeRatio),
+    intervalText(result.refused, 0),
+    intervalText(result.recordsLost, 0),
+    result.attemptsPerSuccess.mean.toFixed(2),
+  ]);
+  const heading = ['Strategy', 'Seconds', 'Time', '429s', 'Lost', 'Tries'];
+  const chosen = results.find(({ name }) => name === best)!;
+  const isLossy = results.some(({ recordsLost }) => recordsLost.mean > 0);
+  const hasLimit = limits.rpm !== undefined || limits.tpm !== undefined;
+  const blocks = [
+    [
+      paint(
+        'bold',
+        `${lab} · strategies at ${countOf(workers, 'worker')}, ${grouped(records)} records`,
+      ),
+      ...tableLines(heading, body, new Set([0]), (text, row) =>
+        results[row]!.name === best
+          ? paint('green', text)
+          : results[row]!.recordsLost.mean > 0
+            ? paint('red', text)
+            : text,
+      ),
+    ],
+    [
+      wrapped(
+        `Simulated over ${seeds} seeds, the same for each strategy; ± is the 95 % interval of the mean. Time is against doing nothing, Tries are requests for each success. Buckets start empty, as in production.`,
+        width,
+        0,
+      ),
+      ...(isLossy
+        ? [wrapped('Where records are lost, a short time is no gain: they are missing.', width, 0)]
+        : []),
+    ],
+    [
+      paint('green', wrapped(`Use "${best}": ${why}.`, width, 0)),
+      `  MAX_WORKERS=${chosen.workers}`,
+      ...chosen.settings
+        .filter((line) => !line.startsWith('MAX_WORKERS'))
+        .map((line) => `  ${line}`),
+    ],
+    hasLimit ? snippetBlock({ ...limits, share: 0.95 }, paint) : [],
+    hasLimit
+      ? [
+          wrapped(
+            'The snippet keeps to 95 %: a twentieth slower, with room for clocks, other users of the quota and texts that are charged more than bytes / 4.',
+            width,
+            0,
+          ),
+        ]
+      : [],
+  ];
+  return `${blocks
+    .filter((block) => block.length > 0)
+    .map((block) => block.join('\n'))
+    .join('\n\n')}\n`;
+}
