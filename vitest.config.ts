@@ -6,6 +6,7 @@ export default defineConfig({
       'src/**/*.test.ts',
       'mocks/**/*.test.ts',
       'test/*.test.ts',
+      'test/truth/*.test.ts',
       'test/contract/*.test.ts',
       'test/exec/*.test.ts',
     ],

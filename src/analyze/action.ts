@@ -25,30 +25,54 @@ export function tierThatHelps(
   };
 }
 
-/** What to do, in the words of the test plan's decision matrix. */
-export function actionFor(lab: Lab, bottleneck: Bottleneck, workers: number): string {
-  const keep = `keep ${workers} worker${workers === 1 ? '' : 's'}`;
+/** What lifts a resource, in a few words; undefined where no tier on sale does. */
+function liftOf(lab: Lab, bottleneck: Bottleneck): string | undefined {
   switch (bottleneck) {
     case 'openai-rpm':
     case 'openai-tpm':
     case 'openai-rpd': {
       const { helps } = tierThatHelps(lab, bottleneck.slice(7) as RateLimit);
-      if (helps) return `Upgrade OpenAI to ${helps} OR ${keep}`;
-      return `No higher OpenAI tier lifts this limit: ${keep}, or ask OpenAI for a custom limit`;
+      return helps && `Upgrade OpenAI to ${helps}`;
     }
     case 'qdrant':
-      return `Upgrade Qdrant OR ${keep}`;
+      return 'Upgrade Qdrant';
     case 'memory':
-      return `Add RAM OR use max ${workers} workers`;
+      return 'Add RAM';
     case 'mysql-pool':
-      return `Raise MYSQL_POOL_SIZE OR ${keep}`;
+      return 'Raise MYSQL_POOL_SIZE';
     case 'client-cpu':
-      return `Add cores OR ${keep}`;
+      return 'Add cores';
     case 'work-units':
-      return `Claim fewer records at a time OR ${keep}`;
-    case 'none':
-      return `Use ${workers} worker${workers === 1 ? '' : 's'}`;
-    case 'undetermined':
-      return 'Run more records, or a wider matrix, and look again';
+      return lab.workload.recordsPerClaim > 1
+        ? 'Claim fewer records at a time'
+        : 'Give the run more records';
+    default:
+      return undefined;
   }
+}
+
+/** An action that goes on in the middle of a sentence: only its first word loses its capital. */
+const continued = (action: string) => action.charAt(0).toLowerCase() + action.slice(1);
+
+/**
+ * What to do, in the words of the test plan's decision matrix. A `rival` is full at nearly the same
+ * worker count, so that lifting one of the two alone gains next to nothing.
+ */
+export function actionFor(
+  lab: Lab,
+  bottleneck: Bottleneck,
+  workers: number,
+  rival?: Bottleneck,
+): string {
+  if (bottleneck === 'none') return `Use ${workers} worker${workers === 1 ? '' : 's'}`;
+  if (bottleneck === 'undetermined') return 'Run more records, or a wider matrix, and look again';
+  const keep =
+    bottleneck === 'memory'
+      ? `use max ${workers} workers`
+      : `keep ${workers} worker${workers === 1 ? '' : 's'}`;
+  const lift = liftOf(lab, bottleneck);
+  if (!lift)
+    return `No higher OpenAI tier lifts this limit: ${keep}, or ask OpenAI for a custom limit`;
+  const both = rival && liftOf(lab, rival);
+  return `${lift}${both ? ` and ${continued(both)}, for one alone gains little,` : ''} OR ${keep}`;
 }

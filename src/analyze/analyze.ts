@@ -1,5 +1,5 @@
 import type { Lab } from '../model/lab.ts';
-import type { Provenance, Sweep, Verdict } from '../model/sweep.ts';
+import type { Cell, Provenance, Sweep, Verdict } from '../model/sweep.ts';
 import { type RawCell, simulateCell } from '../simulate/cell.ts';
 import { commandWarnings } from './command-warnings.ts';
 import { differences } from './differences.ts';
@@ -17,13 +17,14 @@ function rounded<T>(value: T): T {
 }
 
 /** Turns what an engine measured into the answer. It does not know which engine ran. */
-export function analyze(
+export const analyze = (
   engine: Sweep['engine'],
   lab: Lab,
   raw: RawCell[],
   provenance: Provenance,
-): Sweep {
-  const cells = compareCells(lab, raw);
+): Sweep => sweepOf(engine, lab, compareCells(lab, raw), provenance);
+
+function sweepOf(engine: Sweep['engine'], lab: Lab, cells: Cell[], provenance: Provenance): Sweep {
   const { verdict, warnings } = judge(lab, cells);
   return {
     schema: 'kneepoint.sweep/1',
@@ -71,6 +72,8 @@ export function analyzeMeasured(
     compareCells(
       lab,
       lab.workers.map((n) => simulateCell(lab, n)),
+      lab,
+      true,
     ),
   );
   const found = differences(lab, cells, measured, {
@@ -90,15 +93,12 @@ export function analyzeMeasured(
       ...warnings,
       ...found.warnings,
     ],
-    valid: anyRan && judged.length === cells.length,
+    valid: anyRan && judged.length === cells.length && verdict.bottleneck !== 'undetermined',
   };
 }
 
 /** The whole matrix in virtual time. */
-export const simulateSweep = (lab: Lab, provenance: Provenance): Sweep =>
-  analyze(
-    'simulate',
-    lab,
-    lab.workers.map((workers) => simulateCell(lab, workers)),
-    provenance,
-  );
+export function simulateSweep(lab: Lab, provenance: Provenance): Sweep {
+  const raw = lab.workers.map((workers) => simulateCell(lab, workers));
+  return sweepOf('simulate', lab, compareCells(lab, raw, lab, true), provenance);
+}

@@ -3,9 +3,15 @@ import { demandSeconds } from '../model/services.ts';
 import type { Bottleneck } from '../model/sweep.ts';
 import { createWorkload } from '../model/workload.ts';
 import { simulateCell } from '../simulate/cell.ts';
+import { creditsOf } from './burst.ts';
+import { type Demand, labDemand } from './observations.ts';
+import { about, exactly } from './wording.ts';
 
-/** A resource and the real number of workers at which it is exactly full. */
-export type Rung = { resource: Bottleneck; knee: number; why: string };
+/**
+ * A resource and the real number of workers at which it is exactly full. A `soft` one is never full:
+ * its knee is where efficiency falls to 80 %.
+ */
+export type Rung = { resource: Bottleneck; knee: number; why: string; soft?: true };
 
 /** Efficiency under which adding workers is not worth it: the test plan's 80 %. */
 export const leastEfficiency = 0.8;
@@ -26,6 +32,7 @@ export function enoughRecords(lab: Lab, workers: number): number {
 /** Speedup per worker in steady state with only the vector database in the way, by simulation. */
 function qdrantEfficiency(lab: Lab, workers: number): { efficiency: number; timeouts: number } {
   const alone = withoutLimits(lab);
+  const { perInFlightAbove: _, ...latency } = alone.openai.latency;
   const records = Math.max(
     enoughRecords(lab, workers),
     10 * workers * lab.workload.recordsPerClaim,
@@ -33,6 +40,7 @@ function qdrantEfficiency(lab: Lab, workers: number): { efficiency: number; time
   const cell = simulateCell(
     {
       ...alone,
+      openai: { ...alone.openai, latency },
       workload: { ...alone.workload, records },
       mysql: { poolSize: workers },
       host: { memoryGb: 1_000_000, cores: workers },
@@ -48,8 +56,7 @@ function qdrantEfficiency(lab: Lab, workers: number): { efficiency: number; time
  * count at which efficiency falls to 80 %, interpolated. Undefined up to `most` workers.
  */
 function qdrantKnee(lab: Lab, most: number): number | undefined {
-  const { latency, slots, pointsPerSecond } = lab.qdrant;
-  if (!latency.perInFlightAbove && !(slots && pointsPerSecond)) return undefined;
+  if (!lab.qdrant.latency.perInFlightAbove) return undefined;
   const good = (at: number) => {
     const { efficiency, timeouts } = qdrantEfficiency(lab, at);
     return { ok: efficiency >= leastEfficiency && timeouts === 0, efficiency };
@@ -69,30 +76,39 @@ function qdrantKnee(lab: Lab, most: number): number | undefined {
 /**
  * Every resource with the worker count that fills it in steady state, tightest first: one worker
  * issues 1/S records a second, so a resource with room for X records a second is full at X times S.
+ * `demand` is what a record takes: the lab's figures, or measured ones in their place.
  * Source: asymptotic bounds (Denning & Buzen 1978).
  */
-export function ladder(lab: Lab, mostWorkers: number): Rung[] {
-  const demand = demandSeconds(lab);
+export function ladder(lab: Lab, mostWorkers: number, demand: Demand = labDemand(lab)): Rung[] {
   const { workload, worker, openai, qdrant, mysql, host } = lab;
-  const plan = createWorkload(workload);
-  const claim = plan.claim(0);
-  const tokens = (workload.chunksPerRecord * workload.bytesPerChunk) / 4;
-  const requests = plan.batches(claim) / claim.records;
+  const { claims } = createWorkload(workload);
   const rungs: Rung[] = [];
   const rung = (resource: Bottleneck, recordsPerSecond: number, why: string) =>
     rungs.push({ resource, knee: recordsPerSecond * demand.total, why });
 
   const { rpm, tpm, rpd } = openai.limits;
-  if (tpm) rung('openai-tpm', tpm / 60 / tokens, `${tpm} tokens per minute`);
-  if (rpm) rung('openai-rpm', rpm / 60 / requests, `${rpm} requests per minute`);
-  // A day's bucket only matters to a run that empties it.
-  if (rpd && requests * workload.records > rpd)
-    rung('openai-rpd', rpd / 86_400 / requests, `${rpd} requests per day`);
-  if (qdrant.pointsPerSecond)
+  const why = {
+    'openai-tpm': `${exactly(tpm ?? 0)} tokens per minute at ${about(demand.tokens)} a record`,
+    'openai-rpm': `${exactly(rpm ?? 0)} requests per minute at ${about(demand.requests)} a record`,
+    'openai-rpd': `${exactly(rpd ?? 0)} requests per day at ${about(demand.requests)} a record`,
+  };
+  for (const { resource, perSecond, perRecord, initial } of creditsOf(lab, demand)) {
+    // A day's bucket only matters to a run that empties it.
+    if (resource === 'openai-rpd' && perRecord * workload.records <= initial) continue;
+    rung(resource, perSecond / perRecord, why[resource]);
+  }
+  const { pointsPerSecond, writeRateLimit } = qdrant;
+  if (pointsPerSecond)
     rung(
       'qdrant',
-      qdrant.pointsPerSecond / workload.chunksPerRecord,
-      `${qdrant.pointsPerSecond} points per second`,
+      pointsPerSecond / workload.chunksPerRecord,
+      `${about(pointsPerSecond)} points per second`,
+    );
+  if (writeRateLimit)
+    rung(
+      'qdrant',
+      writeRateLimit / 60 / workload.chunksPerRecord,
+      `${exactly(writeRateLimit)} points per minute in strict mode`,
     );
   const soft = qdrantKnee(lab, mostWorkers);
   if (soft !== undefined)
@@ -100,19 +116,33 @@ export function ladder(lab: Lab, mostWorkers: number): Rung[] {
       resource: 'qdrant',
       knee: soft,
       why: 'upserts slow down with the number in flight',
+      soft: true,
     });
   if (demand.read > 0)
-    rung('mysql-pool', mysql.poolSize / demand.read, `${mysql.poolSize} connections`);
-  if (demand.compute > 0) rung('client-cpu', host.cores / demand.compute, `${host.cores} cores`);
+    rung(
+      'mysql-pool',
+      mysql.poolSize / demand.read,
+      `${mysql.poolSize} connection${mysql.poolSize === 1 ? '' : 's'}`,
+    );
+  if (demand.compute > 0)
+    rung(
+      'client-cpu',
+      host.cores / demand.compute,
+      `${host.cores} core${host.cores === 1 ? '' : 's'}`,
+    );
   if (worker.memoryMb > 0) {
     const roomMb = memoryShare * host.memoryGb * 1_024 - worker.baseMemoryMb;
     rungs.push({
       resource: 'memory',
       knee: Math.max(0, roomMb / worker.memoryMb),
-      why: `80 % of ${host.memoryGb} GiB at ${worker.memoryMb} MB a worker`,
+      why: `80 % of ${about(host.memoryGb)} GiB at ${about(worker.memoryMb)} MB a worker`,
     });
   }
-  rungs.push({ resource: 'work-units', knee: plan.claims, why: `${plan.claims} claims` });
+  rungs.push({
+    resource: 'work-units',
+    knee: claims,
+    why: `${exactly(claims)} claim${claims === 1 ? '' : 's'}`,
+  });
   const tightest = new Map<Bottleneck, Rung>();
   for (const candidate of rungs) {
     const known = tightest.get(candidate.resource);

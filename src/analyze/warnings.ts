@@ -1,31 +1,24 @@
-import { bucketStart, type Lab } from '../model/lab.ts';
-import { demandSeconds } from '../model/services.ts';
+import type { Lab } from '../model/lab.ts';
 import type { Cell, Warning } from '../model/sweep.ts';
-
-/**
- * Records that show a limit: a bucket that starts full moves the visible knee by
- * 1 / (1 - B / (R T)), and 21 buckets' worth of work keep that under 5 % (scaling.md 1.4).
- */
-const bucketsToRun = 21;
+import { createWorkload } from '../model/workload.ts';
+import { creditsOf, recordsToShow } from './burst.ts';
+import { type Diagnosis, isEatenByRetries } from './diagnose.ts';
+import { demandOf, observationsOf } from './observations.ts';
 
 type ShortRun = { limit: 'rpm' | 'tpm'; recordsNeeded: number };
 
 /** The per-minute limit that would bind in the matrix, but whose full bucket this run hardly drains. */
 export function runIsShort(lab: Lab, cells: Cell[]): ShortRun | undefined {
-  const { workload, openai } = lab;
-  const start = bucketStart(openai.bucket);
+  const demand = demandOf(lab, observationsOf(cells));
   const most = Math.max(...cells.map(({ workers }) => workers));
-  const perRecord = {
-    tpm: (workload.chunksPerRecord * workload.bytesPerChunk) / 4,
-    rpm: Math.max(1 / workload.recordsPerClaim, workload.chunksPerRecord / workload.batchSize),
-  };
-  for (const limit of ['tpm', 'rpm'] as const) {
-    const perMinute = openai.limits[limit];
-    if (perMinute === undefined || start[limit] === 'empty') continue;
-    const knee = (perMinute / 60 / perRecord[limit]) * demandSeconds(lab).total;
-    const bucket = (perMinute * openai.burstSeconds) / 60;
-    const recordsNeeded = Math.ceil((bucketsToRun * bucket) / perRecord[limit]);
-    if (knee < most && workload.records < recordsNeeded) return { limit, recordsNeeded };
+  for (const credit of creditsOf(lab, demand)) {
+    const { resource, perSecond, perRecord, initial } = credit;
+    // A day's limit is not drained by a run at all: the ladder knows whether it matters.
+    if (resource === 'openai-rpd' || initial === 0) continue;
+    const knee = (perSecond / perRecord) * demand.total;
+    const recordsNeeded = recordsToShow(credit);
+    const limit = resource === 'openai-tpm' ? 'tpm' : 'rpm';
+    if (knee < most && lab.workload.records < recordsNeeded) return { limit, recordsNeeded };
   }
   return undefined;
 }
@@ -51,5 +44,45 @@ export function warningsFor(lab: Lab, cells: Cell[]): Warning[] {
         'Use fewer workers, a client-side limiter, or retries that last as long as the limit does; then compare source and target.',
     });
   }
+  return warnings;
+}
+
+/** Share of the workers without a claim, on average, from which on a count tells nothing about scaling. */
+const idleShare = 0.2;
+
+/** What the diagnosis can't be sure of, and what would settle it. */
+export function diagnosisWarnings(lab: Lab, diagnosis: Diagnosis): Warning[] {
+  const { bottleneck, saturation, credits } = diagnosis;
+  const warnings: Warning[] = [];
+  const { recordsPerClaim } = lab.workload;
+  const { claims } = createWorkload(lab.workload);
+  const few = saturation.judged.find(
+    ({ seen, waiting, loss }) =>
+      seen.workers <= claims &&
+      waiting['work-units'] > idleShare * seen.workers &&
+      waiting['work-units'] > loss * seen.workers,
+  );
+  if (few && bottleneck !== 'work-units' && bottleneck !== 'undetermined') {
+    const most = saturation.judged.at(-1)!.seen.workers;
+    warnings.push({
+      code: 'few-records',
+      message: `${claims} claims are too few to judge ${few.seen.workers} workers: ${Math.round((100 * few.waiting['work-units']) / few.seen.workers)} % of their time they had none left. The verdict is about longer runs.`,
+      remedy: `Run at least ${20 * most * recordsPerClaim} records${recordsPerClaim > 1 ? ', or claim fewer at a time' : ''}.`,
+    });
+  }
+  if (saturation.contradicting.length > 0)
+    warnings.push({
+      code: 'cells-contradict',
+      message: `Worse than the counts above it: ${saturation.contradicting.join(', ')} workers. Something else slowed that run.`,
+      remedy: `Run it again (--workers ${saturation.contradicting.join(',')}) on a quiet machine.`,
+    });
+  const eaten = saturation.judged.find((judged) => isEatenByRetries(judged, credits));
+  if (eaten && lab.openai.rejectionCost !== 'none' && bottleneck !== 'undetermined')
+    warnings.push({
+      code: 'retries-eat-the-limit',
+      message: `At ${eaten.seen.workers} workers most of the limit goes to requests that are refused and tried again: throughput falls instead of staying level.`,
+      remedy:
+        'Stay under the knee, or limit the rate on the client side, so that nothing is refused.',
+    });
   return warnings;
 }

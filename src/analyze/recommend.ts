@@ -1,0 +1,54 @@
+import type { Lab } from '../model/lab.ts';
+import type { Cell } from '../model/sweep.ts';
+import { memoryOf, simulateCell } from '../simulate/cell.ts';
+import { type Diagnosis, isLimit } from './diagnose.ts';
+import { enoughRecords, leastEfficiency, memoryShare, withoutLimits } from './ladder.ts';
+
+/** A cell's efficiency may be so much under the least before it forbids its worker count: noise. */
+const noise = 0.08;
+
+/** Records per second of so many workers in steady state, with every limit of the embeddings service away. */
+function unlimited(lab: Lab, workers: number) {
+  const records = enoughRecords(lab, workers);
+  return simulateCell({ ...withoutLimits(lab), workload: { ...lab.workload, records } }, workers);
+}
+
+/** Whether some cell shows that so many workers don't run well: timeouts, or waste that is not the run's end. */
+const isBad = ({ feasible, workers, efficiency, qdrant, absorbed }: Cell): boolean =>
+  !feasible ||
+  (workers > 1 &&
+    (qdrant.timeouts > 0 || efficiency + absorbed.idle / workers < leastEfficiency - noise));
+
+/**
+ * The most workers, up to the largest of the matrix, that in steady state have no 429, no timeout,
+ * memory at most 80 % of the host and efficiency at least 80 %. Between the cells the simulator
+ * predicts; where the cells overruled the model, the knee that they showed decides.
+ */
+export function recommend(lab: Lab, cells: Cell[], diagnosis: Diagnosis): number {
+  const { bottleneck, knee, source, binding, refuted, mostWorkers, saturation } = diagnosis;
+  if (bottleneck === 'undetermined') return Math.max(1, saturation.good?.seen.workers ?? 1);
+  const bad = cells.find(isBad);
+  let most = Math.min(mostWorkers, bad ? bad.workers - 1 : mostWorkers);
+
+  const rungs = binding.map((rung) =>
+    rung.resource === bottleneck && knee ? { ...rung, knee: knee.at } : rung,
+  );
+  if (diagnosis.rung && knee && !rungs.some(({ resource }) => resource === bottleneck))
+    rungs.push({ ...diagnosis.rung, knee: knee.at });
+  const byCells = source === 'cells' || refuted.length > 0;
+  for (const { resource, knee: at, soft } of rungs) {
+    const exact = soft || resource === 'memory' || resource === 'work-units' || isLimit(resource);
+    // Above the knee of a full resource efficiency is knee / workers.
+    most = Math.min(most, Math.floor((exact ? at : at / leastEfficiency) + 1e-9));
+  }
+  if (byCells) return Math.max(1, most);
+
+  const one = unlimited(lab, 1).recordsPerSecond;
+  for (let workers = most; workers > 1; workers--) {
+    if (memoryOf(lab, workers).shareOfHost > memoryShare) continue;
+    const cell = unlimited(lab, workers);
+    const efficiency = cell.recordsPerSecond / one / workers;
+    if (cell.qdrant.timeouts === 0 && efficiency >= leastEfficiency - 1e-9) return workers;
+  }
+  return 1;
+}
