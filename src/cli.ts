@@ -60,6 +60,7 @@ withLabOptions(
       '--qdrant-url [URL]',
       'a real Qdrant instead of the mock; QDRANT_URL where no URL follows',
     )
+    .option('--repeats <N>', 'runs of each worker count, each with a seed one higher')
     .option('--mysql [URL]', mysqlHelp),
 )
   .addHelpText('after', examples(['run openai-tier-1', 'run my-lab.yaml --workers 1,4,8 --json']))

@@ -9,6 +9,7 @@ import { packageRoot } from '../package-root.ts';
 import { version } from '../provenance.ts';
 import { findK6 } from '../services/k6-binary.ts';
 import { MissingPartError } from '../services/missing-part.ts';
+import { asOfDay, staleAfterDays, staleFigures } from './stale-figures.ts';
 
 /** `labs`: the built-in labs, or one of them as commented YAML. */
 export function listLabs(name: string | undefined): string {
@@ -53,6 +54,30 @@ export function listTiers(json: boolean): string {
   );
   lines.push('', 'Sources', ...[...sources].map((source) => `  ${source}`));
   return `${lines.join('\n')}\n`;
+}
+
+/**
+ * `tiers --stale`: what was read over 180 days ago and may have changed. Exit code 1 where there is any, so
+ * that a scheduled job can ask.
+ */
+export function listStale(asOf: string, json: boolean): { text: string; exitCode: number } {
+  const stale = staleFigures(asOfDay(asOf));
+  const exitCode = stale.length > 0 ? 1 : 0;
+  if (json) return { text: `${JSON.stringify(stale, null, 2)}\n`, exitCode };
+  if (exitCode === 0)
+    return { text: `No figure is older than ${staleAfterDays} days on ${asOf}.\n`, exitCode };
+  const lines = [
+    `Older than ${staleAfterDays} days on ${asOf}; where only the year is known, from its first day`,
+    '',
+    ...stale.map(
+      ({ name, asOf: read, days }) =>
+        `${name.padEnd(36)} ${read.padEnd(11)} ${String(days).padStart(5)} days`,
+    ),
+    '',
+    'Sources',
+    ...[...new Set(stale.map(({ source }) => source))].map((source) => `  ${source}`),
+  ];
+  return { text: `${lines.join('\n')}\n`, exitCode };
 }
 
 /** `doctor`: what a run needs and what is here. Exit code 4 where a needed part is missing. */

@@ -67,12 +67,34 @@ const tables: Record<ClientProfile, Row[]> = {
     [0, seconds(120), 0, 120_000],
     [0, seconds(121), 0, undefined],
   ],
+  'exact-hint': [
+    [0, both, 0.1, 300],
+    [0, both, 0.9, 300],
+    [99, seconds(1), 0.5, 1_000],
+    [1, {}, 0.5, 1_000],
+    [99, {}, 0.5, 8_000],
+  ],
+  // Up to half a second, doubled, at most 8 s, whatever the hint says.
+  'full-jitter': [
+    [0, ms(5_000), 0.5, 250],
+    [2, {}, 0.25, 500],
+    [4, {}, 1, 8_000],
+    [99, {}, 0.5, 4_000],
+  ],
 };
 
 for (const [client, rows] of Object.entries(tables))
   test.each(rows)(`${client}: attempt %i, hint %j, u %f waits %s`, (attempt, hint, u, expected) => {
     expect(retryDelayMs(client as ClientProfile, attempt, hint, u)).toBe(expected);
   });
+
+test('an SDK tries again as many times as its max_retries say, and no more', () => {
+  const waits = (most: number) =>
+    Array.from({ length: 8 }, (_, attempt) =>
+      retryDelayMs('openai-node-7', attempt, ms(10), 0.5, most),
+    ).filter((wait) => wait !== undefined).length;
+  expect([0, 1, 5].map(waits)).toEqual([0, 1, 5]);
+});
 
 test('a patient client never gives up and never comes sooner than told', () => {
   const u = fc.double({ min: 0, max: 1, noNaN: true });

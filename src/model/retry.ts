@@ -15,6 +15,7 @@ const hintMs = (hint: Hint): number | undefined =>
 const sdkBackoffMs = (attempt: number, u: number) =>
   Math.min(500 * 2 ** attempt, 8_000) * (1 - 0.25 * u);
 
+/** What both official SDKs call max_retries, unless they are told otherwise. */
 const sdkRetries = 2;
 
 /**
@@ -33,6 +34,8 @@ export function retries(client: ClientProfile, failure: Failure): boolean {
     case 'none':
       return false;
     case 'patient':
+    case 'exact-hint':
+    case 'full-jitter':
       return true;
     case 'openai-node-6':
     case 'openai-node-7':
@@ -45,7 +48,11 @@ export function retries(client: ClientProfile, failure: Failure): boolean {
 
 /**
  * Milliseconds to wait before the next try, or undefined when the client gives up.
- * `attempt` counts from 0; `u` is uniform in (0, 1).
+ * `attempt` counts from 0; `u` is uniform in (0, 1); `most` is how many times an SDK tries again.
+ *
+ * Two rules that many pipelines write themselves stand for what jitter does: `exact-hint` waits exactly as
+ * told, `full-jitter` never reads the hint and waits up to half a second, doubled, at most 8 s (Brooker
+ * 2015). Neither gives up.
  *
  * The SDK rules are read from their sources and measured (openai.md 3): node-6 stands for 6.26 to
  * 7.0.0, node-7 for 7.10 and later, python-2 for 2.51 and earlier, python-3 for 2.52.1 and later.
@@ -55,6 +62,7 @@ export function retryDelayMs(
   attempt: number,
   hint: Hint,
   u: number,
+  most: number = sdkRetries,
 ): number | undefined {
   const told = hintMs(hint);
   switch (client) {
@@ -62,17 +70,21 @@ export function retryDelayMs(
       return undefined;
     case 'patient':
       return patientDelayMs(attempt, told, u);
+    case 'exact-hint':
+      return told ?? Math.min(500 * 2 ** attempt, 8_000);
+    case 'full-jitter':
+      return Math.min(500 * 2 ** attempt, 8_000) * u;
     case 'openai-node-6':
-      if (attempt >= sdkRetries) return undefined;
+      if (attempt >= most) return undefined;
       return told !== undefined && told >= 0 ? told : sdkBackoffMs(attempt, u);
     case 'openai-node-7':
-      if (attempt >= sdkRetries) return undefined;
+      if (attempt >= most) return undefined;
       return told !== undefined && told >= 0 && told <= 60_000 ? told : sdkBackoffMs(attempt, u);
     case 'openai-python-2':
-      if (attempt >= sdkRetries) return undefined;
+      if (attempt >= most) return undefined;
       return told !== undefined && told > 0 && told <= 60_000 ? told : sdkBackoffMs(attempt, u);
     case 'openai-python-3':
-      if (attempt >= sdkRetries || (told !== undefined && told > 120_000)) return undefined;
+      if (attempt >= most || (told !== undefined && told > 120_000)) return undefined;
       return told !== undefined && told > 0 ? told : sdkBackoffMs(attempt, u);
   }
 }

@@ -27,7 +27,7 @@ export type Worker = {
 type Stage = 'read' | 'compute' | 'embed' | 'embed-wait' | 'upsert' | 'upsert-wait';
 
 export function createWorker(
-  { seed, worker: { client, qdrantRetries } }: Lab,
+  { seed, worker: { client, retries: mostRetries, qdrantRetries } }: Lab,
   workload: Workload,
 ): Worker {
   let claim: Claim = { index: 0, firstRecord: 0, records: 0 };
@@ -98,7 +98,8 @@ export function createWorker(
         }
         if (typeof outcome === 'string' && !retries(client, outcome)) return giveUp(current);
         const hint = typeof outcome === 'string' ? {} : outcome.limited;
-        const ms = retryDelayMs(client, attempt, hint, draw(streams.retry, current));
+        const u = draw(streams.retry, current);
+        const ms = retryDelayMs(client, attempt, hint, u, mostRetries);
         return wait('embed-wait', ms, current);
       }
       if (outcome === 'ok') return nextBatch();

@@ -1,3 +1,4 @@
+import type { Gate } from '../model/client-limit.ts';
 import { createFaults, type Fault, faultOutcome, isInstead } from '../model/faults.ts';
 import { createHistogram } from '../model/histogram.ts';
 import type { Lab } from '../model/lab.ts';
@@ -8,6 +9,7 @@ import { createUpserts } from '../model/upserts.ts';
 import { createWorker, type Outcome, type Want } from '../model/worker.ts';
 import { createWorkload } from '../model/workload.ts';
 import { createTimeline } from './timeline.ts';
+import { createTurns } from './turns.ts';
 
 /** A cell before it is compared with its neighbours. */
 export type RawCell = Omit<Cell, 'speedup' | 'efficiency' | 'predictedSeconds'>;
@@ -78,8 +80,11 @@ function strike(
   return { doneUs, outcome: fault ? faultOutcome(fault) : 'ok' };
 }
 
-/** Runs the whole pipeline with so many workers in virtual time. Times are whole microseconds. */
-export function simulateCell(lab: Lab, workers: number): RawCell {
+/**
+ * Runs the whole pipeline with so many workers in virtual time. Times are whole microseconds. A gate is
+ * a limit that the workers share on their own side; waits for it count as backoff.
+ */
+export function simulateCell(lab: Lab, workers: number, gate?: Gate): RawCell {
   const memory = memoryOf(lab, workers);
   if (memory.shareOfHost > 1) return infeasibleCell(lab, workers);
 
@@ -127,6 +132,12 @@ export function simulateCell(lab: Lab, workers: number): RawCell {
   const claimed = new Float64Array(crew.length);
   const stored = new Int32Array(crew.length).fill(-1);
   const timeline = createTimeline(crew.length);
+  const turns =
+    gate &&
+    createTurns(gate, crew.length, (id, sinceUs, untilUs) => {
+      spentUs.backoff += untilUs - sinceUs;
+      timeline.set(id, untilUs);
+    });
 
   /** Takes up what a worker wants at `nowUs`; its answer comes when the timeline wakes it. */
   const serve = (id: number, want: Want, nowUs: number): void => {
@@ -145,6 +156,7 @@ export function simulateCell(lab: Lab, workers: number): RawCell {
         return;
       }
       case 'embed': {
+        if (turns && !turns.mayGo(id, want, nowUs)) return;
         const { tokens, inputs, firstRecord, index } = want.batch;
         const key = { record: firstRecord, attempt: want.attempt, draw: index };
         const fault = faults.strike('embeddings', 'openai', key, nowUs);
@@ -237,8 +249,11 @@ export function simulateCell(lab: Lab, workers: number): RawCell {
 
   for (const id of crew.keys()) begin(id, 0);
   const patience = mostRefusalsInARow * crew.length;
-  for (let id = timeline.next(); id >= 0 && refusalsInARow < patience; id = timeline.next())
-    serve(id, crew[id]!.resume(outcomes[id]!), timeline.nowUs);
+  for (let id = timeline.next(); id >= 0 && refusalsInARow < patience; id = timeline.next()) {
+    const outcome = outcomes[id]!;
+    const due = turns?.due(id, outcome, timeline.nowUs);
+    serve(id, due ?? crew[id]!.resume(outcome), timeline.nowUs);
+  }
   if (refusalsInARow >= patience) endUs = timeline.nowUs;
 
   const seconds = endUs / 1e6;
