@@ -9,7 +9,7 @@ import { memoryLimitProblem } from '../../src/engines/process/memory-limit.ts';
 import { checkLab, readLabFile } from '../../src/lab-file.ts';
 import type { Cell, Sweep } from '../../src/model/sweep.ts';
 import { packageRoot } from '../../src/package-root.ts';
-import { execute } from '../exec/execute.ts';
+import { execute } from '../commands/exec/execute.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kneepoint-examples-'));
 const hasUv = spawnSync('uv', ['--version']).status === 0;

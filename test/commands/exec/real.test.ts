@@ -4,11 +4,11 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Sweep } from '../../src/model/sweep.ts';
-import { packageRoot } from '../../src/package-root.ts';
+import type { Sweep } from '../../../src/model/sweep.ts';
+import { packageRoot } from '../../../src/package-root.ts';
 
 const cli = join(packageRoot, 'src/cli.ts');
-const pipeline = join(packageRoot, 'test/exec/pipeline.mjs');
+const pipeline = join(packageRoot, 'test/commands/exec/pipeline.mjs');
 const folder = mkdtempSync(join(tmpdir(), 'kneepoint-real-'));
 const lab = join(folder, 'lab.yaml');
 writeFileSync(

@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { labs } from '../src/model/labs.ts';
-import { findK6 } from '../src/services/k6-binary.ts';
-import { openMocks } from '../src/services/open-mocks.ts';
+import { labs } from '../../src/model/labs.ts';
+import { findK6 } from '../../src/services/k6-binary.ts';
+import { openMocks } from '../../src/services/open-mocks.ts';
 
-const root = new URL('..', import.meta.url).pathname;
+const root = new URL('../..', import.meta.url).pathname;
 
 function kneepoint(args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['src/cli.ts', ...args], {

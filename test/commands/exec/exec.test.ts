@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
-import type { Sweep } from '../../src/model/sweep.ts';
-import { packageRoot } from '../../src/package-root.ts';
+import type { Sweep } from '../../../src/model/sweep.ts';
+import { packageRoot } from '../../../src/package-root.ts';
 
 const cli = join(packageRoot, 'src/cli.ts');
-const pipeline = join(packageRoot, 'test/exec/pipeline.mjs');
+const pipeline = join(packageRoot, 'test/commands/exec/pipeline.mjs');
 const folder = mkdtempSync(join(tmpdir(), 'kneepoint-exec-'));
 
 const labFile = (more: string) => {

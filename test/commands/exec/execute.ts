@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Sweep } from '../../src/model/sweep.ts';
-import { packageRoot } from '../../src/package-root.ts';
+import type { Sweep } from '../../../src/model/sweep.ts';
+import { packageRoot } from '../../../src/package-root.ts';
 
 export const cli = join(packageRoot, 'src/cli.ts');
 

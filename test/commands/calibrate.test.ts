@@ -13,9 +13,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { checkLab } from '../src/lab-file.ts';
-import type { Sweep } from '../src/model/sweep.ts';
-import { packageRoot } from '../src/package-root.ts';
+import { checkLab } from '../../src/lab-file.ts';
+import type { Sweep } from '../../src/model/sweep.ts';
+import { packageRoot } from '../../src/package-root.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kneepoint-calibrate-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -212,7 +212,7 @@ qdrant: { latency: { fixed: 60 } }
 `,
     'yaml',
   );
-  const pipeline = join(packageRoot, 'test/exec/pipeline.mjs');
+  const pipeline = join(packageRoot, 'test/commands/exec/pipeline.mjs');
   let run: ReturnType<typeof kneepoint>;
   let results: string;
   beforeAll(() => {

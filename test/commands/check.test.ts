@@ -12,10 +12,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { afterAll, expect, test } from 'vitest';
-import type { Comparison } from '../src/analyze/compare.ts';
-import type { Sweep } from '../src/model/sweep.ts';
+import type { Comparison } from '../../src/analyze/compare.ts';
+import type { Sweep } from '../../src/model/sweep.ts';
 
-const cli = join(import.meta.dirname, '../src/cli.ts');
+const cli = join(import.meta.dirname, '../../src/cli.ts');
 const folder = mkdtempSync(join(tmpdir(), 'kneepoint-check-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -161,7 +161,7 @@ test('repeats are in the sweep, follow the schema, and the check runs as many as
   const { stdout, status } = kneepoint(['simulate', lab, '--repeats', '3', '--json']);
   expect(status).toBe(0);
   const sweep = JSON.parse(stdout) as Sweep;
-  const path = join(import.meta.dirname, '../schema/sweep.schema.json');
+  const path = join(import.meta.dirname, '../../schema/sweep.schema.json');
   const validate = new Ajv({ strict: false }).compile(JSON.parse(readFileSync(path, 'utf8')));
   expect(validate(sweep), JSON.stringify(validate.errors)).toBe(true);
   expect(sweep.cells.map(({ repeats }) => repeats?.length)).toEqual([3, 3, 3, 3, 3]);
