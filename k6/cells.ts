@@ -23,12 +23,23 @@ export const counters = [
   'kp_embed_ms',
   'kp_qdrant_ms',
   'kp_backoff_ms',
+  'kp_claim_ms',
+  'kp_slow_ms',
+  'kp_loop_mean',
+  'kp_loop_p50',
+  'kp_loop_p95',
+  'kp_loop_p99',
+  'kp_mock_p50',
+  'kp_mock_p95',
+  'kp_mock_p99',
 ] as const;
 export const trends = [
   'kp_embed_latency',
   'kp_upsert_latency',
   'kp_pool_wait',
   'kp_clock',
+  'kp_answer_late',
+  'kp_timer_late',
 ] as const;
 
 export type CounterName = (typeof counters)[number];
@@ -50,8 +61,13 @@ export function cellSpeed(lab: Lab, predictedSeconds: number): number {
 
 export class MissingSamples extends Error {}
 
-/** Reads one cell. Throws MissingSamples where the run did not do all of its work. */
-export function cellOf(lab: Lab, workers: number, claims: number, summary: K6Summary): RawCell {
+/** Reads one cell that ran at such a speed. Throws MissingSamples where the run did not do all of its work. */
+export function cellOf(
+  lab: Lab,
+  { workers, speed }: { workers: number; speed: number },
+  claims: number,
+  summary: K6Summary,
+): RawCell {
   const values = (name: string) => summary.metrics[`${name}{workers:${workers}}`]?.values ?? {};
   const count = (name: CounterName) => values(name).count ?? 0;
   const percentiles = (name: TrendName): Percentiles => {
@@ -75,6 +91,7 @@ export function cellOf(lab: Lab, workers: number, claims: number, summary: K6Sum
   };
   const busy =
     absorbed.read + absorbed.compute + absorbed.embed + absorbed.qdrant + absorbed.backoff;
+  const served = absorbed.read + absorbed.embed + absorbed.qdrant;
   const recordsFailed = count('kp_records_failed');
   return {
     ...infeasibleCell(lab, workers),
@@ -106,6 +123,24 @@ export function cellOf(lab: Lab, workers: number, claims: number, summary: K6Sum
       pointsExpected: records * chunksPerRecord,
       pointsStored: count('kp_points_stored'),
       recordsFailed,
+    },
+    harness: {
+      speed,
+      eventLoopDelayMs: {
+        mean: count('kp_loop_mean'),
+        p50: count('kp_loop_p50'),
+        p95: count('kp_loop_p95'),
+        p99: count('kp_loop_p99'),
+      },
+      mockWorkMs: {
+        p50: count('kp_mock_p50'),
+        p95: count('kp_mock_p95'),
+        p99: count('kp_mock_p99'),
+      },
+      answersLateMs: percentiles('kp_answer_late'),
+      timersLateMs: percentiles('kp_timer_late'),
+      slowShare: served > 0 ? mean('kp_slow_ms') / served : 0,
+      concurrency: mean('kp_claim_ms'),
     },
   };
 }

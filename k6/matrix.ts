@@ -4,6 +4,7 @@ import http from 'k6/http';
 import type { Options, Scenario } from 'k6/options';
 import { analyze } from '../src/analyze/analyze.ts';
 import { completeLab, type Lab } from '../src/model/lab.ts';
+import type { Harness } from '../src/model/sweep.ts';
 import type { TierName } from '../src/model/tiers.ts';
 import { createWorkload } from '../src/model/workload.ts';
 import { renderSweep } from '../src/report/terminal.ts';
@@ -11,6 +12,19 @@ import { infeasibleCell, memoryOf, simulateCell } from '../src/simulate/cell.ts'
 import { cellOf, cellSpeed, counters, type K6Summary, trends } from './cells.ts';
 import { qdrantIsReal, qdrantOf, urls } from './urls.ts';
 import { counter, createVu } from './vu.ts';
+
+/** How well the mocks kept time for a cell, as they say. */
+type Health = Pick<Harness, 'eventLoopDelayMs' | 'mockWorkMs'>;
+
+function tellHealth({ eventLoopDelayMs: loop, mockWorkMs: work }: Health, workers: string): void {
+  counter.kp_loop_mean.add(loop.mean, { workers });
+  counter.kp_loop_p50.add(loop.p50, { workers });
+  counter.kp_loop_p95.add(loop.p95, { workers });
+  counter.kp_loop_p99.add(loop.p99, { workers });
+  counter.kp_mock_p50.add(work.p50, { workers });
+  counter.kp_mock_p95.add(work.p95, { workers });
+  counter.kp_mock_p99.add(work.p99, { workers });
+}
 
 type SetupData = { run: string; speeds: Record<string, number> };
 
@@ -132,9 +146,14 @@ export function matrix(given: Lab) {
       const { url, params } = qdrant(run, workers);
       const counted = http.post(`${url}/points/count`, '{"exact":true}', params);
       if (qdrantIsReal) http.del(url, undefined, params);
-      if (counted.status !== 200) continue;
-      const { result } = JSON.parse(String(counted.body)) as { result: { count: number } };
-      counter.kp_points_stored.add(result.count, { workers });
+      if (counted.status === 200) {
+        const { result } = JSON.parse(String(counted.body)) as { result: { count: number } };
+        counter.kp_points_stored.add(result.count, { workers });
+      }
+      const health = http.get(`${urls.records}/profiles/${run}-${workers}/harness`, {
+        responseType: 'text',
+      });
+      if (health.status === 200) tellHealth(JSON.parse(String(health.body)) as Health, workers);
     }
   }
 
@@ -144,7 +163,7 @@ export function matrix(given: Lab) {
     try {
       const cells = lab.workers.map((workers) =>
         fits(workers)
-          ? cellOf(lab, workers, workload.claims, summary)
+          ? cellOf(lab, { workers, speed: speeds[workers]! }, workload.claims, summary)
           : infeasibleCell(lab, workers),
       );
       const provenance = { kneepoint: 'k6 script', node: 'none', labHash: '' };

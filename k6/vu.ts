@@ -36,18 +36,6 @@ const header = (response: Text, name: string): number | undefined => {
 /** Milliseconds of harness (loopback, timers) that are taken off a request at most. */
 const mostHarnessMs = 3;
 
-/**
- * Milliseconds that a request took without the harness: the mock says how long it meant to take. More
- * than a little over that is not harness but a slow mock, and stays in the measurement.
- */
-function tookMsOf(response: Text, lateMs: number): number {
-  const took = response.timings.duration;
-  const meant = header(response, 'X-Kneepoint-Delay-Ms');
-  if (meant === undefined) return took;
-  const harness = took - Math.max(0, meant - Math.min(lateMs, mostLateMs));
-  return meant + Math.max(0, harness - mostHarnessMs);
-}
-
 /** Whether k6 gave up, by its own code for it. */
 const timedOut = (response: Text): boolean => response.error_code === 1050;
 
@@ -89,7 +77,23 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
   const waitFor = (realMs: number) => {
     dueMs += realMs;
     const leftMs = dueMs - nowMs();
-    if (leftMs > 0) sleep(leftMs / 1_000);
+    if (leftMs <= 0) return;
+    sleep(leftMs / 1_000);
+    trend.kp_timer_late.add(lateMs());
+  };
+  /**
+   * Milliseconds that a request took without the harness: the mock says how long it meant to take. More
+   * than a little over that can't be taken off and stays in the measurement, counted as slowness.
+   */
+  const tookMsOf = (response: Text, late: number): number => {
+    const took = response.timings.duration;
+    const meant = header(response, 'X-Kneepoint-Delay-Ms');
+    if (meant === undefined) return took;
+    const harness = took - Math.max(0, meant - Math.min(late, mostLateMs));
+    const slow = Math.max(0, harness - mostHarnessMs);
+    trend.kp_answer_late.add(Math.max(0, harness));
+    spend('kp_slow_ms', slow);
+    return meant + slow;
   };
 
   const read = (index: number): Outcome => {
@@ -243,6 +247,8 @@ export function createVu(lab: Lab, workload: Workload, speed: number, profile: s
     while (want.kind !== 'done') want = worker.resume(serve(want));
     counter.kp_records_failed.add(want.recordsFailed);
     counter.kp_claims.add(1);
-    trend.kp_clock.add(nowMs() * speed);
+    const endedMs = nowMs();
+    spend('kp_claim_ms', endedMs - beganMs);
+    trend.kp_clock.add(endedMs * speed);
   };
 }

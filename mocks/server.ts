@@ -6,6 +6,7 @@ import { createMetrics } from './admin/metrics.ts';
 import { adminService } from './admin/service.ts';
 import type { Service } from './endpoint.ts';
 import { serve } from './fastify.ts';
+import { type HarnessWatch, watchHarness } from './harness.ts';
 import { createObservations, type Observations } from './observations.ts';
 import { observed } from './observed.ts';
 import { openaiService } from './openai/service.ts';
@@ -42,6 +43,7 @@ export type Mocks = {
   token: string;
   runs: Runs;
   observations: Observations;
+  harness: HarnessWatch;
   /** Closes what runs have opened of `openSource`, and says which reads failed since the last time. */
   endSources: () => Promise<SourceFailures | undefined>;
   close: () => Promise<void>;
@@ -57,6 +59,7 @@ export async function startMocks(options: MockOptions): Promise<Mocks> {
   const observations = createObservations(runs);
   const { sink, gone } = observations;
   const metrics = createMetrics(runs, observations);
+  const harness = watchHarness(runs, observations);
   const token = randomBytes(24).toString('base64url');
   const qdrantRun = (key: string) => {
     const name = nameIn(key, 'kneepoint-');
@@ -71,13 +74,14 @@ export async function startMocks(options: MockOptions): Promise<Mocks> {
   const services: Record<keyof MockPorts, Service> = {
     openai: observed(openaiService(openaiRun), 'openai', sink, gone),
     qdrant: observed(qdrantService(qdrantRun), 'qdrant', sink, gone),
-    records: recordsService(runs, version, checkLab, sources),
+    records: recordsService({ runs, harness, version, checkLab, sources }),
     admin: adminService({ runs, observations, metrics, token, host, version, checkLab }),
   };
 
   const apps: FastifyInstance[] = [];
   const close = async () => {
     metrics.close();
+    harness.close();
     await Promise.all(apps.map((app) => app.close()));
     await endSources();
   };
@@ -103,6 +107,7 @@ export async function startMocks(options: MockOptions): Promise<Mocks> {
     token,
     runs,
     observations,
+    harness,
     endSources,
     close,
   };

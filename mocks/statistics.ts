@@ -33,6 +33,8 @@ export type Statistics = {
   /** `speed`: virtual seconds per real second. */
   add: (sighting: Sighting, speed: number) => void;
   view: () => StatisticsView;
+  /** First arrival and last answer on the monotonic clock, in milliseconds; undefined without any. */
+  spanMs: () => [from: number, to: number] | undefined;
 };
 
 /** Thousands of keys have two histograms each: 32 buckets per doubling are fine enough. */
@@ -81,6 +83,7 @@ export function createStatistics(): Statistics {
       tokens += about.tokens ?? 0;
       points += about.points ?? 0;
     },
+    spanMs: () => (requests === 0 ? undefined : [firstMs, lastMs]),
     view() {
       const seconds = requests === 0 ? 0 : ((lastMs - firstMs) * usedSpeed) / 1_000;
       return {

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { completeLab } from '../../src/model/lab.ts';
 import { openMocks } from '../../src/services/open-mocks.ts';
+import type { MockHealth } from '../harness.ts';
 import type { Mocks } from '../server.ts';
 import { recordMaker } from './record.ts';
 import type { OpenSource } from './source.ts';
@@ -90,4 +91,30 @@ test('what is no claim or no key is refused before the database is asked', async
   expect((await ask('/claims/-1')).status).toBe(404);
   expect((await fetch(`${mocks.recordsUrl}/claims/0`)).status).toBe(401);
   expect(opened).toEqual([]);
+});
+
+test('a profile tells how well the mocks kept time for it, once it has been used', async () => {
+  await open();
+  expect((await register({ lab: {}, speed: 1 })).status).toBe(200);
+  expect((await ask('/profiles/one/harness')).status).toBe(404);
+  expect((await ask('/profiles/other/harness')).status).toBe(404);
+  const embed = await fetch(`${mocks.openaiUrl}/embeddings`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer sk-kneepoint-lab-one', 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'text-embedding-3-small', input: 'a text' }),
+  });
+  expect(embed.status).toBe(200);
+  const blockedMs = performance.now();
+  while (performance.now() < blockedMs + 200);
+  // The block is over before the next request comes, whose answer ends the profile's span.
+  const last = await fetch(`${mocks.openaiUrl}/embeddings`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer sk-kneepoint-lab-one', 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'text-embedding-3-small', input: 'another' }),
+  });
+  expect(last.status).toBe(200);
+  const health = (await (await ask('/profiles/one/harness')).json()) as MockHealth;
+  expect(health.mockWorkMs.p50).toBeGreaterThan(0);
+  expect(health.eventLoopDelayMs.p99).toBeGreaterThan(100);
+  expect(health.eventLoopDelayMs.mean).toBeGreaterThan(5);
 });

@@ -1,6 +1,7 @@
 import type { Lab } from '../../src/model/lab.ts';
 import { type Claim, createWorkload } from '../../src/model/workload.ts';
 import { type Answer, jsonAnswer, type MockRequest, readJson, type Service } from '../endpoint.ts';
+import type { HarnessWatch } from '../harness.ts';
 import type { Run, Runs } from '../runs.ts';
 import { recordMaker } from './record.ts';
 import type { SourceRecord } from './source.ts';
@@ -15,12 +16,19 @@ const failed = (status: number, error: string): Answer => jsonAnswer(status, { e
  * Records are generated from the seed, or come from `sources`: then the pool and its waits are real,
  * and only the compute is the model's.
  */
-export function recordsService(
-  runs: Runs,
-  version: string,
-  checkLab: (given: unknown) => Lab,
-  sources?: Sources,
-): Service {
+export function recordsService({
+  runs,
+  harness,
+  version,
+  checkLab,
+  sources,
+}: {
+  runs: Runs;
+  harness: Pick<HarnessWatch, 'of'>;
+  version: string;
+  checkLab: (given: unknown) => Lab;
+  sources?: Sources | undefined;
+}): Service {
   const runOf = ({ headers }: MockRequest): Run | undefined => {
     const key = /^Bearer (?:sk-)?kneepoint-(.+)$/.exec(String(headers.authorization ?? ''))?.[1];
     return key === undefined ? undefined : (runs.openai(key) ?? runs.qdrant(key));
@@ -116,6 +124,14 @@ export function recordsService(
     }
   };
 
+  /** What a load generator asks at the end: were the mocks themselves in time? */
+  const health = ({ params }: MockRequest): Answer => {
+    const seen = harness.of(`lab-${params.id}`);
+    return seen
+      ? jsonAnswer(200, seen)
+      : failed(404, `profile lab-${params.id} has not been used yet`);
+  };
+
   const registerRoute = { method: 'PUT', path: '/profiles/:id' } as const;
   const claimRoute = { method: 'GET', path: '/claims/:index' } as const;
   return {
@@ -125,6 +141,7 @@ export function recordsService(
         path: '/',
         answer: () => jsonAnswer(200, { title: 'kneepoint records', version }),
       },
+      { method: 'GET', path: '/profiles/:id/harness', answer: health },
       { method: 'GET', path: '/healthz', answer: () => jsonAnswer(200, { status: 'ok' }) },
       ...(sources
         ? []

@@ -5,12 +5,14 @@ import { commandWarnings } from './command-warnings.ts';
 import { differences } from './differences.ts';
 import { calibrated, type MeasuredCell, rawCells } from './measured.ts';
 import { compareCells } from './scaling.ts';
+import { validityOf, withheld } from './validity.ts';
 import { judge } from './verdict.ts';
 import { warningsFor } from './warnings.ts';
 
-/** Numbers of a report, not of a computer: six significant digits. */
+/** Numbers of a report, not of a computer: six significant digits, and counts as they are. */
 function rounded<T>(value: T): T {
-  if (typeof value === 'number') return Number(value.toPrecision(6)) as T;
+  if (typeof value === 'number')
+    return (Number.isInteger(value) ? value : Number(value.toPrecision(6))) as T;
   if (Array.isArray(value)) return value.map(rounded) as T;
   if (value === null || typeof value !== 'object') return value;
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, rounded(part)])) as T;
@@ -26,15 +28,22 @@ export const analyze = (
 
 function sweepOf(engine: Sweep['engine'], lab: Lab, cells: Cell[], provenance: Provenance): Sweep {
   const { verdict, warnings } = judge(lab, cells);
+  const validity = validityOf(engine, lab, cells, verdict.bottleneck);
+  const { invalidating } = validity;
   return {
     schema: 'kneepoint.sweep/1',
     engine,
     lab,
     provenance,
     cells: cells.map(rounded),
-    verdict,
-    warnings: [...warningsFor(lab, cells), ...warnings],
-    valid: verdict.bottleneck !== 'undetermined',
+    verdict: invalidating.length > 0 ? withheld(lab, verdict, invalidating) : verdict,
+    warnings: [
+      ...validity.warnings,
+      ...warningsFor(lab, cells),
+      // What a verdict can't be sure of is of no use where there is none.
+      ...(invalidating.length > 0 ? [] : warnings),
+    ],
+    valid: invalidating.length === 0 && verdict.bottleneck !== 'undetermined',
   };
 }
 
@@ -76,6 +85,8 @@ export function analyzeMeasured(
       true,
     ),
   );
+  const validity = validityOf('exec', asMeasured, judged, verdict.bottleneck);
+  const { invalidating } = validity;
   const found = differences(lab, cells, measured, {
     measured: verdict,
     simulated: simulated.verdict,
@@ -86,14 +97,22 @@ export function analyzeMeasured(
     lab,
     provenance,
     cells: cells.map(rounded),
-    verdict: { ...verdict, evidence: [...verdict.evidence, ...found.evidence] },
+    verdict:
+      invalidating.length > 0
+        ? withheld(lab, verdict, invalidating)
+        : { ...verdict, evidence: [...verdict.evidence, ...found.evidence] },
     warnings: [
       ...commandWarnings(cells),
+      ...validity.warnings,
       ...(anyRan ? warningsFor(asMeasured, judged) : []),
       ...warnings,
       ...found.warnings,
     ],
-    valid: anyRan && judged.length === cells.length && verdict.bottleneck !== 'undetermined',
+    valid:
+      anyRan &&
+      judged.length === cells.length &&
+      invalidating.length === 0 &&
+      verdict.bottleneck !== 'undetermined',
   };
 }
 

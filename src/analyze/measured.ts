@@ -1,6 +1,6 @@
 import type { Lab } from '../model/lab.ts';
 import { demandSeconds } from '../model/services.ts';
-import type { Cell, Observed, WorkerState } from '../model/sweep.ts';
+import type { Cell, Harness, Observed, WorkerState } from '../model/sweep.ts';
 import { infeasibleCell, type RawCell } from '../simulate/cell.ts';
 
 /** A cell as it was seen from outside: of what workers did, only their requests are known. */
@@ -21,6 +21,8 @@ export type MeasuredCell = {
   completeness: Cell['completeness'];
   /** Points that most records have. */
   pointsPerRecord: number;
+  /** Absent where nothing was run. */
+  harness?: Harness;
   observed: Observed;
 };
 
@@ -183,6 +185,7 @@ export function rawCells(
       memory: { megabytes: cell.peakMb, shareOfHost: cell.peakMb / hostMb, measured: true },
       absorbed,
       completeness,
+      ...(cell.harness && { harness: cell.harness }),
       command: observed,
     };
   });

@@ -3,16 +3,20 @@ import type { Provenance, Sweep } from '../model/sweep.ts';
 import { type RawCell, simulateCell } from '../simulate/cell.ts';
 import { analyze, simulateSweep } from './analyze.ts';
 import { repeatOf } from './checks.ts';
+import { disturbance } from './validity.ts';
 import { geometricMean } from './welch.ts';
 
 /** The lab of one of several runs: the first has the lab's own seed, each further one a seed one higher. */
 export const labOfRepeat = (lab: Lab, repeat: number): Lab =>
   repeat === 0 ? lab : { ...lab, seed: (lab.seed + repeat) % 2 ** 53 };
 
+const moreDisturbed = (a: RawCell, b: RawCell): RawCell =>
+  disturbance(b) > disturbance(a) ? b : a;
+
 /**
  * One cell from several runs of it, as `Cell.repeats` says: the time is the geometric mean, all other
  * figures are those of one whole run, so that they fit together. Of the runs that went worst, since a
- * mean would hide what one run in three lost.
+ * mean would hide what one run in three lost. The harness is the one that disturbed its run most.
  */
 export function mergeRepeats(runs: RawCell[]): RawCell {
   const first = runs[0]!;
@@ -34,6 +38,7 @@ export function mergeRepeats(runs: RawCell[]): RawCell {
       ? geometricMean(rates)
       : rates.reduce((sum, rate) => sum + rate, 0) / rates.length,
     repeats: runs.map(repeatOf),
+    ...(whole.harness && { harness: runs.reduce(moreDisturbed).harness! }),
   };
 }
 

@@ -1,10 +1,12 @@
 /** Runs a user's own worker command, once for each worker count, and measures it from outside. */
 import { basename, join } from 'node:path';
+import { type EventLoopWatch, watchEventLoop } from '../../mocks/event-loop.ts';
 import type { MeasuredCell } from '../analyze/measured.ts';
 import type { Lab } from '../model/lab.ts';
-import type { Observed } from '../model/sweep.ts';
+import type { Harness, Observed } from '../model/sweep.ts';
 import { infeasibleCell } from '../simulate/cell.ts';
 import { judgeCompleteness } from './completeness.ts';
+import { watchCpu } from './machine-cpu.ts';
 import type { Traffic } from './meter.ts';
 import { type Watched, watch } from './process/watch.ts';
 import { secretsIn } from './secrets.ts';
@@ -149,6 +151,7 @@ export async function runCommand(
     ...stage.env,
   };
   const beganMs = performance.now();
+  const [cpu, eventLoop] = [watchCpu(), watchEventLoop()];
   const watched = await watch({
     command: fillIn(command, lab, workers),
     cwd,
@@ -161,10 +164,12 @@ export async function runCommand(
     sampleMs: 250,
     signal,
     onSample: ({ megabytes }) => progress({ ...stage.progress(), memoryMb: megabytes }),
-  });
+  }).finally(eventLoop.close);
+  const cpuShare = cpu.share();
   if (watched.interrupted) return undefined;
   await stage.settled();
   const traffic = stage.traffic();
+  const harness = { ...harnessOf(traffic, eventLoop), cpuShare };
   const connectionsInUse = await stage.connectionsInUse();
   const stageProblem = await stage.problem();
   const { problem, usable } = stageProblem
@@ -215,7 +220,23 @@ export async function runCommand(
     connectionsInUse,
     completeness: found.counts,
     pointsPerRecord: found.usualPoints,
+    harness,
     observed,
+  };
+}
+
+/** How well we kept time between a command's first request and its last answer. */
+function harnessOf(
+  { firstMs, lastMs, spentSeconds, ownMs }: Traffic,
+  eventLoop: EventLoopWatch,
+): Harness {
+  const spanMs = lastMs - firstMs;
+  const inFlightMs = 1_000 * (spentSeconds.embed + spentSeconds.qdrant);
+  return {
+    speed: 1,
+    eventLoopDelayMs: eventLoop.between(firstMs, lastMs),
+    mockWorkMs: ownMs,
+    concurrency: spanMs > 0 ? inFlightMs / spanMs : 0,
   };
 }
 

@@ -6,6 +6,7 @@ import type { Lab } from '../model/lab.ts';
 import { createWorkload } from '../model/workload.ts';
 import type { RealQdrant } from '../services/real-qdrant.ts';
 import { infeasibleCell, memoryOf, type RawCell, simulateCell } from '../simulate/cell.ts';
+import { watchCpu } from './machine-cpu.ts';
 
 /** What k6 is told of a cell, beside where the mocks are. */
 export type K6Cell = {
@@ -47,6 +48,9 @@ export class K6Failed extends Error {}
 const reasonIn = (said: string): string =>
   (/msg="((?:[^"\\]|\\.)+)"/.exec(said)?.[1] ?? said).split(/\\n|\n/)[0]!.slice(0, 300);
 
+/** The file that our k6 script writes. */
+type K6Result = { summary: K6Summary; speeds: Record<string, number> };
+
 /** Runs one cell; `progress` is called a few times a second. Throws K6Failed where k6 brought no result. */
 export async function runCell(
   lab: Lab,
@@ -79,8 +83,10 @@ export async function runCell(
     progress({ workers, records, rateLimited: run.rateLimited });
   }, 200);
   let said = '';
+  const cpu = watchCpu();
   try {
     const { exitCode, stderr } = await bench.runK6({ env, labPath, summaryPath: raw, signal });
+    const cpuShare = cpu.share();
     said = stderr;
     if (!existsSync(raw)) {
       const line = reasonIn(said);
@@ -88,9 +94,10 @@ export async function runCell(
         `k6 ended with ${exitCode} at ${workers} workers${line ? `: ${line}` : ''}`,
       );
     }
-    const { summary } = JSON.parse(readFileSync(raw, 'utf8')) as { summary: K6Summary };
+    const { summary, speeds } = JSON.parse(readFileSync(raw, 'utf8')) as K6Result;
     const { claims } = createWorkload(lab.workload);
-    return cellOf(lab, workers, claims, summary);
+    const cell = cellOf(lab, { workers, speed: speeds[workers]! }, claims, summary);
+    return { ...cell, harness: { ...cell.harness!, cpuShare } };
   } catch (error) {
     if (error instanceof MissingSamples) {
       const line = reasonIn(said);

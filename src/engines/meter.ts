@@ -3,7 +3,7 @@ import type { Gone, Sighting, Sink } from '../../mocks/observed.ts';
 import { arrived } from '../../mocks/statistics.ts';
 import { batchOf, createWaits, type WaitCounts } from '../../mocks/waits.ts';
 import { createHistogram } from '../model/histogram.ts';
-import type { Cell } from '../model/sweep.ts';
+import type { Cell, Percentiles } from '../model/sweep.ts';
 
 /** What a command asked of the providers, as they saw it. Times are real. */
 export type Traffic = {
@@ -17,6 +17,8 @@ export type Traffic = {
   /** Worker-seconds in each state. `backoff` holds refused requests and the waits until their retries. */
   spentSeconds: { embed: number; qdrant: number; backoff: number };
   waits: WaitCounts;
+  /** Milliseconds that the one who answered worked on a request himself. */
+  ownMs: Percentiles;
 };
 
 export type Meter = { sink: Sink; gone: Gone; traffic: () => Traffic };
@@ -35,6 +37,7 @@ export function createMeter(): Meter {
   // When each refused batch had its answer. Unlike the waits it needs no hint: a client that was told
   // nothing waits as well.
   const refused = new Map<string | number, number>();
+  const own = createHistogram();
   let waitedMs = 0;
 
   const sink = (sighting: Sighting): void => {
@@ -42,6 +45,7 @@ export function createMeter(): Meter {
     const { about, status, delayMs = 0 } = answer;
     waits.add(sighting, 1);
     if (about?.kind !== 'embeddings' && about?.kind !== 'upsert') return;
+    own.add(Math.round(sighting.ownMs * 1_000));
     const request = { kind: about.kind, answer, nowMs, endMs: nowMs + delayMs };
     requests.push(request);
     byAnswer.set(answer, request);
@@ -124,6 +128,7 @@ export function createMeter(): Meter {
           backoff: spentMs.backoff / 1e3,
         },
         waits: waits.counts(),
+        ownMs: own.percentilesMs(),
       };
     },
   };

@@ -54,6 +54,32 @@ export type Repeat = {
   chargedTokens: number;
 };
 
+/**
+ * How well mocks and load generator kept time while a cell ran. Milliseconds are of real time, which at
+ * ten times speed are ten virtual ones each.
+ */
+export type Harness = {
+  /** Virtual seconds per real second. */
+  speed: number;
+  /** How long the mocks' event loop would have kept a request waiting that came at any instant. */
+  eventLoopDelayMs: Percentiles & { mean: number };
+  /** What the mocks themselves worked on a request. */
+  mockWorkMs: Percentiles;
+  /** Of k6: by how much answers came later than the mocks meant them to. */
+  answersLateMs?: Percentiles;
+  /** Of k6: by how much workers woke later than they wanted to. */
+  timersLateMs?: Percentiles;
+  /** Of k6: share of the time in services that is the harness's slowness and could not be taken off. */
+  slowShare?: number;
+  /**
+   * Mean number of workers with a claim, by the begin and the end of each (k6), or of requests in flight,
+   * by the services' sight (exec): throughput times residence, as Little's law has it.
+   */
+  concurrency: number;
+  /** Share of the machine's cores in use; absent where nobody looked. */
+  cpuShare?: number;
+};
+
 /** One worker count of a sweep: what happened, whichever engine ran it. Times are virtual. */
 export type Cell = {
   workers: number;
@@ -98,6 +124,8 @@ export type Cell = {
     pointsStored: number;
     recordsFailed: number;
   };
+  /** Absent from `simulate`, whose time is exact. */
+  harness?: Harness;
   /** Of `exec` only. */
   command?: Observed;
   /**

@@ -49,7 +49,12 @@ withDocker('the stack', () => {
     });
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
     const { summary } = JSON.parse(readFileSync(summaryPath, 'utf8')) as { summary: K6Summary };
-    const cell = cellOf(lab, 2, createWorkload(lab.workload).claims, summary);
+    const cell = cellOf(
+      lab,
+      { workers: 2, speed: 1 },
+      createWorkload(lab.workload).claims,
+      summary,
+    );
     expect(cell.completeness).toEqual({
       records: 20,
       pointsExpected: 160,
