@@ -75,10 +75,12 @@ export function cellOf(
     return { p50: med, p95, p99 };
   };
   const clock = values('kp_clock');
-  if (count('kp_claims') !== claims)
+  if (count('kp_claims') !== claims) {
+    const dropped = summary.metrics.dropped_iterations?.values.count ?? 0;
     throw new MissingSamples(
-      `${workers} workers: ${count('kp_claims')} of ${claims} claims were finished`,
+      `${workers} workers: ${count('kp_claims')} of ${claims} claims were finished${dropped > 0 ? `, k6 dropped ${dropped} at its time limit` : ''}`,
     );
+  }
   const seconds = (clock.max! - clock.min!) / 1_000;
   const { records, chunksPerRecord } = lab.workload;
   const mean = (name: CounterName) => count(name) / 1_000 / seconds;
@@ -91,7 +93,7 @@ export function cellOf(
   };
   const busy =
     absorbed.read + absorbed.compute + absorbed.embed + absorbed.qdrant + absorbed.backoff;
-  const served = absorbed.read + absorbed.embed + absorbed.qdrant;
+  const concurrency = mean('kp_claim_ms');
   const recordsFailed = count('kp_records_failed');
   return {
     ...infeasibleCell(lab, workers),
@@ -139,8 +141,8 @@ export function cellOf(
       },
       answersLateMs: percentiles('kp_answer_late'),
       timersLateMs: percentiles('kp_timer_late'),
-      slowShare: served > 0 ? mean('kp_slow_ms') / served : 0,
-      concurrency: mean('kp_claim_ms'),
+      slowShare: concurrency > 0 ? mean('kp_slow_ms') / concurrency : 0,
+      concurrency,
     },
   };
 }

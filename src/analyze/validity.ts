@@ -86,7 +86,7 @@ function k6Warnings(cells: Watched[]): Warning[] {
   if (mockIsLate)
     warnings.push({
       code: 'mock-saturated',
-      message: `The mocks themselves were slow: at ${counts([worst])} their event loop kept requests waiting for ${figure(loop.p95)} ms of real time at p95 (${figure(loop.p99)} at p99), their own work took ${figure(mockWorkMs.p95)}. ${percent(harness.slowShare ?? 0)} of the services' time is theirs.`,
+      message: `The mocks themselves were slow: at ${counts([worst])} their event loop kept requests waiting for ${figure(loop.p95)} ms of real time at p95 (${figure(loop.p99)} at p99), their own work took ${figure(mockWorkMs.p95)}. ${percent(harness.slowShare ?? 0)} of the workers' time is theirs.`,
       remedy: `Run ${slowDown}, with fewer labs at a time, or with the mocks in a process of their own (kneepoint mocks).`,
     });
   const timersAreLate = (timersLateMs?.p95 ?? 0) > mostMadeUpMs;

@@ -69,7 +69,7 @@ export type Harness = {
   answersLateMs?: Percentiles;
   /** Of k6: by how much workers woke later than they wanted to. */
   timersLateMs?: Percentiles;
-  /** Of k6: share of the time in services that is the harness's slowness and could not be taken off. */
+  /** Of k6: share of the workers' time that is the harness's slowness and could not be taken off. */
   slowShare?: number;
   /**
    * Mean number of workers with a claim, by the begin and the end of each (k6), or of requests in flight,
