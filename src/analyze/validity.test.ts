@@ -104,17 +104,21 @@ test('of several runs of a cell the harness is the one that disturbed most', () 
   expect(mergeRepeats(runs).harness?.slowShare).toBe(0.3);
 });
 
-test('two records are no run, five are a weak one', () => {
+test('four records are no run, five are a weak one, two are enough to know that there are two', () => {
   const of = (records: number) =>
     simulateSweep(completeLab({ ...lab, workload: { ...lab.workload, records } }), provenance);
-  for (const records of [1, 2, 4]) {
-    const sweep = of(records);
-    expect(sweep).toMatchObject({
-      valid: false,
-      verdict: { bottleneck: 'undetermined', knee: null, kneeInterval: null },
-    });
-    expect(sweep.warnings.map(({ code }) => code)).toContain('few-samples');
-  }
+  const four = of(4);
+  expect(four).toMatchObject({
+    valid: false,
+    verdict: { bottleneck: 'undetermined', knee: null, kneeInterval: null },
+  });
+  expect(four.warnings.map(({ code }) => code)).toContain('few-samples');
+  // That two records are no work for three workers is certain where time is exact, not where it is measured.
+  const two = of(2);
+  expect(two).toMatchObject({ valid: true, verdict: { bottleneck: 'work-units', knee: 2 } });
+  const codesOf = (engine: 'simulate' | 'k6') =>
+    validityOf(engine, two.lab, two.cells, 'work-units').invalidating;
+  expect([codesOf('simulate'), codesOf('k6')]).toEqual([[], ['few-samples']]);
   expect(of(5).valid).toBe(true);
   expect(of(5).warnings.map(({ code }) => code)).toContain('few-samples');
   expect(of(100).warnings).toEqual([]);

@@ -149,17 +149,26 @@ function execWarnings(cells: Watched[]): Validity {
 }
 
 /** Whether a run says enough to be judged, whoever ran it. */
-function sampleWarnings(lab: Lab, cells: Cell[], bottleneck: Bottleneck): Validity {
+function sampleWarnings(
+  engine: Sweep['engine'],
+  lab: Lab,
+  cells: Cell[],
+  bottleneck: Bottleneck,
+): Validity {
   const ran = cells.filter(({ feasible, openai }) => feasible && openai.requests > 0);
   const { claims } = createWorkload(lab.workload);
   const warnings: Warning[] = [];
   const { records } = lab.workload;
-  // That there are too few claims for the workers needs no more requests than there are.
-  const requests =
-    bottleneck === 'work-units' ? Infinity : Math.min(...ran.map(({ openai }) => openai.requests));
-  const least = Math.min(records, requests);
+  // That there are too few claims for the workers needs no more requests than there are; only where
+  // time is measured it takes some records to be sure of it.
+  const isBoundByClaims = bottleneck === 'work-units';
+  const requests = Math.min(...ran.map(({ openai }) => openai.requests));
+  const least = Math.min(
+    isBoundByClaims && engine === 'simulate' ? Infinity : records,
+    isBoundByClaims ? Infinity : requests,
+  );
   const invalid = least < tooFewSamples;
-  if (least < fewSamples && (invalid || bottleneck !== 'work-units'))
+  if (least < fewSamples && (invalid || !isBoundByClaims))
     warnings.push({
       code: 'few-samples',
       message: `${least} ${least === records ? 'record' : 'embeddings request'}${least === 1 ? '' : 's'} ${invalid ? 'are too few for any verdict' : 'make percentiles no more than single requests'}.`,
@@ -193,7 +202,7 @@ export function validityOf(
   bottleneck: Bottleneck,
 ): Validity {
   const watched = cells.filter(isWatched);
-  const samples = sampleWarnings(lab, cells, bottleneck);
+  const samples = sampleWarnings(engine, lab, cells, bottleneck);
   if (engine === 'exec') {
     const mocks = execWarnings(watched);
     return {
@@ -208,9 +217,14 @@ export function validityOf(
   };
 }
 
-/** A verdict that is not given, because the run can't be relied on: what it would be stays as evidence. */
+/**
+ * The verdict of a run that can't be relied on: none, with what it would be as evidence. Only that there
+ * is work for a few workers alone stays as it is, in a run that is still no valid one.
+ */
 export function withheld(lab: Lab, verdict: Verdict, invalidating: string[]): Verdict {
   const { bottleneck, knee } = verdict;
+  if (bottleneck === 'work-units' && invalidating.every((code) => code === 'few-samples'))
+    return verdict;
   const at = knee === null ? '' : `, knee ${figure(knee)}`;
   return {
     bottleneck: 'undetermined',
