@@ -31,9 +31,9 @@ const program = new Command('kneepoint')
 
 let exitCode = 0;
 
-const withLabOptions = (command: Command) =>
+const withLabOptions = (command: Command, workersHelp = 'worker counts, rising: 1,2,5') =>
   command
-    .option('--workers <LIST>', 'worker counts, rising: 1,2,5')
+    .option('--workers <LIST>', workersHelp)
     .option('--records <N>', 'records to migrate')
     .option('--tier <T>', 'OpenAI usage tier, see `kneepoint tiers`')
     .option('--plan <P>', 'Qdrant plan, see `kneepoint tiers`')
@@ -45,6 +45,9 @@ const withLabOptions = (command: Command) =>
 
 const mysqlHelp =
   'records from a real MySQL: that one, or MYSQL_URL on this machine, Docker, mysqld, mariadbd';
+
+const placedHelp = 'worker counts, rising: 1,2,5; or auto, auto:50: placed around the knee';
+const refineHelp = 'adds worker counts around the knee to the matrix';
 
 const examples = (lines: string[]) =>
   `\nExamples:\n${lines.map((line) => `  $ kneepoint ${line}\n`).join('')}`;
@@ -61,15 +64,20 @@ withLabOptions(
       'a real Qdrant instead of the mock; QDRANT_URL where no URL follows',
     )
     .option('--repeats <N>', 'runs of each worker count, each with a seed one higher')
-    .option('--mysql [URL]', mysqlHelp),
+    .option('--mysql [URL]', mysqlHelp)
+    .option('--refine', refineHelp),
+  placedHelp,
 )
-  .addHelpText('after', examples(['run openai-tier-1', 'run my-lab.yaml --workers 1,4,8 --json']))
+  .addHelpText(
+    'after',
+    examples(['run openai-tier-1 --workers auto', 'run my-lab.yaml --workers 1,4,8 --json']),
+  )
   .action(async (names: string[], options: LabOptions & RunOptions) => {
     const [{ labsFrom }, { run }] = await Promise.all([
       import('./commands/lab-options.ts'),
       import('./commands/run.ts'),
     ]);
-    exitCode = await run(labsFrom(names, options), options);
+    exitCode = await run(labsFrom(names, options, { canPlace: true }), options);
   });
 
 withLabOptions(
@@ -77,7 +85,9 @@ withLabOptions(
     .command('simulate')
     .argument('[LAB...]', 'built-in names or files; all built-in labs where none is given')
     .description('predicts the same in milliseconds, in virtual time')
-    .option('--repeats <N>', 'runs of each worker count, each with a seed one higher'),
+    .option('--repeats <N>', 'runs of each worker count, each with a seed one higher')
+    .option('--refine', refineHelp),
+  placedHelp,
 )
   .addHelpText('after', examples(['simulate', 'simulate openai-tier-1 --tier tier-3']))
   .action(async (names: string[], options: LabOptions & SimulateOptions) => {
@@ -85,7 +95,7 @@ withLabOptions(
       import('./commands/lab-options.ts'),
       import('./commands/simulate.ts'),
     ]);
-    exitCode = simulate(labsFrom(names, options), options);
+    exitCode = simulate(labsFrom(names, options, { canPlace: true }), options);
   });
 
 withLabOptions(
@@ -189,7 +199,9 @@ withLabOptions(
     .option('--record-field <F>', "payload field with a point's record; found where not given")
     .option('--real', 'against the services in your environment; says the cost first')
     .option('--yes', 'with --real: send it')
-    .option('--max-cost <USD>', 'with --real: embed no more than this costs'),
+    .option('--max-cost <USD>', 'with --real: embed no more than this costs')
+    .option('--refine', refineHelp),
+  placedHelp,
 )
   .addHelpText(
     'after',
@@ -213,7 +225,8 @@ ${examples([
       );
     if (options.speed !== undefined)
       throw new UsageError("--speed: other programs can't be sped up; leave it out");
-    exitCode = await exec(labsFrom([name], options)[0]!, userCommand, options);
+    const [lab] = labsFrom([name], options, { canPlace: true });
+    exitCode = await exec(lab!, userCommand, options);
   });
 
 program

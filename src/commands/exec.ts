@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { analyzeMeasured } from '../analyze/analyze.ts';
-import { fitMemory, type MeasuredCell } from '../analyze/measured.ts';
+import { calibrated, fitMemory, type MeasuredCell } from '../analyze/measured.ts';
 import { type CommandRun, notRun, runCommand } from '../engines/exec.ts';
 import { openMockStage } from '../engines/mock-stage.ts';
 import { memoryLimitProblem, memoryLimitWays } from '../engines/process/memory-limit.ts';
@@ -22,10 +22,11 @@ import { openMocks } from '../services/open-mocks.ts';
 import { memoryOf, simulateCell } from '../simulate/cell.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseDuration } from './duration.ts';
+import { createPlacer, type PlacingOptions, placingFrom, sayAmidProgress } from './placing.ts';
 import { createProgress } from './progress.ts';
 import { exitCodeOf, invalid, show } from './simulate.ts';
 
-export type ExecOptions = {
+export type ExecOptions = PlacingOptions & {
   json?: boolean;
   out?: string;
   timeout?: string;
@@ -139,6 +140,8 @@ export async function exec(given: Lab, command: string[], options: ExecOptions):
   const closing: (() => Promise<void>)[] = [];
   const progress = createProgress(process.stderr);
   const measured: MeasuredCell[] = [];
+  const placing = placingFrom(options);
+  const placer = createPlacer(lab, placing, sayAmidProgress);
   let sweep: Sweep | undefined;
   try {
     const services = options.real
@@ -151,53 +154,68 @@ export async function exec(given: Lab, command: string[], options: ExecOptions):
       command: withoutSecrets(command.join(' '), secretsIn(process.env)),
       ...services.provenance,
     };
-    for (const workers of lab.workers) {
-      if (stop.signal.aborted) break;
+    /** Measures one worker count; undefined where it was interrupted. */
+    const measure = async (workers: number): Promise<MeasuredCell | undefined> => {
       const cell = `${lab.name} × ${workers}`;
       const room = roomProblem(lab, workers, measured, limitMb);
       if (room) {
         say(room.problem);
         const skipped = notRun(lab, workers, room.problem);
         skipped.observed.usable = room.whose === 'host';
-        measured.push(skipped);
-      } else {
-        const run: CommandRun = {
-          command,
-          cwd: process.cwd(),
-          folder,
-          timeoutMs: timeoutMs ?? usualTimeoutMs(lab, workers),
-          memoryLimitMb: limitMb,
-          recordField,
-          signal: stop.signal,
-        };
-        progress.begin(cell);
-        const stage = await services.open();
-        try {
-          const done = await runCommand(lab, workers, stage, run, (state) =>
-            progress.update(cell, state, lab.workload.records),
-          );
-          if (!done) {
-            progress.drop(cell);
-            break;
-          }
-          measured.push(done);
-          progress.end(cell, done);
-          if (done.observed.problem) say(`${cell}: ${done.observed.problem}`);
-        } finally {
-          await stage.close();
-        }
+        return skipped;
       }
-      sweep = analyzeMeasured(
-        services.asSeen(lab),
-        measured,
-        { machineCores: availableParallelism(), realServices: options.real === true },
-        provenance,
-      );
-      if (measured.length < lab.workers.length) {
+      const run: CommandRun = {
+        command,
+        cwd: process.cwd(),
+        folder,
+        timeoutMs: timeoutMs ?? usualTimeoutMs(lab, workers),
+        memoryLimitMb: limitMb,
+        recordField,
+        signal: stop.signal,
+      };
+      progress.begin(cell);
+      const stage = await services.open();
+      try {
+        const done = await runCommand(lab, workers, stage, run, (state) =>
+          progress.update(cell, state, lab.workload.records),
+        );
+        if (done) progress.end(cell, done);
+        else progress.drop(cell);
+        if (done?.observed.problem) say(`${cell}: ${done.observed.problem}`);
+        return done;
+      } finally {
+        await stage.close();
+      }
+    };
+    const circumstances = {
+      machineCores: availableParallelism(),
+      realServices: options.real === true,
+    };
+    const wanted = [...placer.first];
+    for (let at = 0; at < wanted.length && !stop.signal.aborted; at++) {
+      const done = await measure(wanted[at]!);
+      if (!done) break;
+      measured.push(done);
+      measured.sort((a, b) => a.workers - b.workers);
+      const ran = measured.map(({ workers }) => workers);
+      const asRun = placing ? { ...lab, workers: ran } : lab;
+      const known = services.asSeen(asRun);
+      sweep = analyzeMeasured(known, measured, circumstances, {
+        ...provenance,
+        labHash: provenanceOf(asRun).labHash,
+      });
+      if (at === wanted.length - 1)
+        wanted.push(
+          ...placer.next(
+            sweep.cells.filter(({ command: seen }) => seen?.usable !== false),
+            { asMeasured: calibrated(known, measured, circumstances), tried: ran },
+          ),
+        );
+      if (measured.length < wanted.length) {
         sweep.valid = false;
         sweep.warnings.push({
           code: 'cells-missing',
-          message: `Only ${measured.length} of ${lab.workers.length} worker counts were measured.`,
+          message: `Only ${measured.length} of ${wanted.length} worker counts were measured.`,
           remedy: 'Run the lab again.',
         });
       }

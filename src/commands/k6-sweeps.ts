@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Mocks } from '../../mocks/server.ts';
-import { analyzeRepeats, labOfRepeat } from '../analyze/repeats.ts';
+import { analyzeRepeats, labOfRepeat, mergeRepeats } from '../analyze/repeats.ts';
 import {
   type Bench,
   type CellProgress,
@@ -18,6 +18,7 @@ import { MissingPartError } from '../services/missing-part.ts';
 import type { RealQdrant } from '../services/real-qdrant.ts';
 import type { RawCell } from '../simulate/cell.ts';
 import type { MysqlCells } from './mysql-cells.ts';
+import { createPlacer, type Placer, type Placing, sayAmidProgress } from './placing.ts';
 import { createProgress } from './progress.ts';
 
 /** What labs run on. */
@@ -32,6 +33,8 @@ export type K6Context = {
   provenance?: Partial<Provenance>;
   /** Runs of each worker count, 1 where not given. */
   repeats?: number;
+  /** Where worker counts are placed as cells are measured. */
+  placing?: Placing | undefined;
   signal: AbortSignal;
 };
 
@@ -46,14 +49,41 @@ const weightOf = (workers: number) => (workers <= 2 ? 6 : Math.max(12, workers))
 /** One run of a lab's cells, with a seed of its own; `folder` has its lab and k6's raw summaries. */
 type Repeat = { lab: Lab; folder: string; labPath: string };
 
-/** A cell's runs stand in the order of the repeats, and have a gap where one failed. */
-type LabRun = { lab: Lab; folder: string; repeats: Repeat[]; cells: Map<number, RawCell[]> };
+type LabRun = {
+  lab: Lab;
+  folder: string;
+  repeats: Repeat[];
+  placer: Placer;
+  /** Worker counts that were asked for so far. */
+  wanted: number[];
+  /** Runs of these that are still to be measured. */
+  left: number;
+  /** A cell's runs stand in the order of the repeats, and have a gap where one failed. */
+  cells: Map<number, RawCell[]>;
+  /** Why runs have no result. */
+  problems: string[];
+};
+
+type CellRun = { labRun: LabRun; workers: number; repeat: Repeat; at: number };
+
+const writeLab = ({ labPath }: Pick<Repeat, 'labPath'>, lab: Lab): void =>
+  writeFileSync(labPath, JSON.stringify(lab, null, 2));
 
 function repeatIn(folder: string, lab: Lab): Repeat {
   mkdirSync(folder, { recursive: true });
   const labPath = join(folder, 'lab.json');
-  writeFileSync(labPath, JSON.stringify(lab, null, 2));
+  writeLab({ labPath }, lab);
   return { lab, folder, labPath };
+}
+
+/** Asks for more worker counts of a lab: the cells that they are. */
+function begin(labRun: LabRun, counts: number[]): CellRun[] {
+  const cells = counts.flatMap((workers) =>
+    labRun.repeats.map((repeat, at) => ({ labRun, workers, repeat, at })),
+  );
+  labRun.wanted = [...labRun.wanted, ...counts].sort((a, b) => a - b);
+  labRun.left += cells.length;
+  return cells;
 }
 
 /**
@@ -61,7 +91,7 @@ function repeatIn(folder: string, lab: Lab): Repeat {
  * soon as its last cell is there, and what an abort leaves of the others at the end.
  */
 export async function sweepOnK6(labs: Lab[], context: K6Context): Promise<K6Sweeps> {
-  const { bench, out, realQdrant, realMysql, repeats = 1, signal } = context;
+  const { bench, out, realQdrant, realMysql, repeats = 1, placing, signal } = context;
   const began = new Date();
   const runs: LabRun[] = labs.map((lab) => {
     const folder = resultsFolder(resolve(out), lab.name, began);
@@ -69,31 +99,26 @@ export async function sweepOnK6(labs: Lab[], context: K6Context): Promise<K6Swee
     const runsOf = Array.from({ length: repeats }, (_, at) =>
       repeatIn(own(at), labOfRepeat(lab, at)),
     );
-    return { lab, folder, repeats: runsOf, cells: new Map() };
+    const placer = createPlacer(lab, placing, sayAmidProgress);
+    const nothing = { wanted: [], left: 0, cells: new Map(), problems: [] };
+    return { lab, folder, repeats: runsOf, placer, ...nothing };
   });
   const progress = createProgress(process.stderr);
   const weighted = createWeights(weightAtOnce);
   const failures: string[] = [];
 
-  const cells = runs
-    .flatMap((labRun) =>
-      labRun.lab.workers.flatMap((workers) =>
-        labRun.repeats.map((repeat, at) => ({ labRun, workers, repeat, at })),
-      ),
-    )
-    .map((cell) => ({ ...cell, expected: expectedRealSeconds(cell.labRun.lab, cell.workers) }));
-  // The longest cells first, so that none is left running alone at the end. With one database for all,
-  // cells take turns.
-  if (!realMysql) cells.sort((a, b) => b.expected - a.expected);
   const weigh = realMysql ? () => weightAtOnce : weightOf;
   const finished = new Map<string, Sweep>();
-  const left = new Map<LabRun, number>();
-  const finish = ({ lab, folder, cells: done }: LabRun): void => {
-    const raw = lab.workers.flatMap((workers) => {
+  const measuredOf = ({ wanted, cells: done }: LabRun): RawCell[][] =>
+    wanted.flatMap((workers) => {
       const measured = done.get(workers)?.filter(Boolean) ?? [];
       return measured.length > 0 ? [measured] : [];
     });
+  const finish = (labRun: LabRun): void => {
+    const { folder } = labRun;
+    const raw = measuredOf(labRun);
     if (raw.length === 0) return;
+    const lab = placing ? { ...labRun.lab, workers: raw.map(([run]) => run!.workers) } : labRun.lab;
     const provenance = {
       ...provenanceOf(lab),
       k6: bench.k6Version,
@@ -103,57 +128,83 @@ export async function sweepOnK6(labs: Lab[], context: K6Context): Promise<K6Swee
     };
     const sweep = analyzeRepeats('k6', lab, raw, provenance);
     const measured = raw.flat().length;
-    const wanted = lab.workers.length * repeats;
+    const wanted = labRun.wanted.length * repeats;
     if (measured < wanted) {
       sweep.valid = false;
+      const what = repeats > 1 ? 'runs of worker counts' : 'worker counts';
+      const why = labRun.problems.length > 0 ? `: ${labRun.problems.join('; ')}` : '';
       sweep.warnings.push({
         code: 'cells-missing',
-        message: `Only ${measured} of ${wanted} ${repeats > 1 ? 'runs of worker counts' : 'worker counts'} were measured.`,
+        message: `Only ${measured} of ${wanted} ${what} were measured${why}.`,
         remedy: 'Run the lab again.',
       });
     }
-    realMysql?.cells.mark(sweep);
+    if (realMysql) {
+      // It remembers the lab that was asked for.
+      const marked = { ...sweep, lab: labRun.lab };
+      realMysql.cells.mark(marked);
+      Object.assign(sweep, marked, { lab });
+    }
+    if (placing)
+      for (const repeat of labRun.repeats)
+        writeLab(repeat, { ...repeat.lab, workers: lab.workers });
     writeResults(folder, sweep);
     finished.set(folder, sweep);
   };
 
   // One that breaks is no reason to begin another.
   let broken = false;
-  const allCells = Promise.all(
-    cells.map(({ labRun, workers, repeat, at }) =>
-      weighted(weigh(workers), async () => {
-        if (signal.aborted || broken) return;
-        const { lab } = labRun;
-        const cell = `${lab.name} × ${workers}${repeats > 1 ? ` (${at + 1} of ${repeats})` : ''}`;
-        const tell = (state: CellProgress) => progress.update(cell, state, lab.workload.records);
-        try {
-          await realMysql?.cells.before(lab, workers);
-          progress.begin(cell);
-          const run = { bench, folder: repeat.folder, realQdrant, signal };
-          const raw = await runCell(repeat.lab, repeat.labPath, workers, run, tell).finally(() =>
-            realMysql?.cells.after(lab, workers, realMysql.mocks),
-          );
-          const measured = labRun.cells.get(workers) ?? [];
-          measured[at] = raw;
-          labRun.cells.set(workers, measured);
-          progress.end(cell, raw);
-          left.set(labRun, (left.get(labRun) ?? lab.workers.length * repeats) - 1);
-          if (left.get(labRun) === 0) finish(labRun);
-        } catch (error) {
-          progress.drop(cell);
-          if (signal.aborted) return;
-          const known = error instanceof K6Failed || error instanceof MissingPartError;
-          if (!known) {
-            broken = true;
-            throw error;
-          }
-          failures.push(`${lab.name}: ${error.message}`);
-        }
-      }),
-    ),
-  );
+  /** Measures one cell, and says what to measure next where it was the last of its lab. */
+  const measureOne = async ({ labRun, workers, repeat, at }: CellRun): Promise<CellRun[]> => {
+    if (signal.aborted || broken) return [];
+    const { lab } = labRun;
+    const cell = `${lab.name} × ${workers}${repeats > 1 ? ` (${at + 1} of ${repeats})` : ''}`;
+    const tell = (state: CellProgress) => progress.update(cell, state, lab.workload.records);
+    try {
+      await realMysql?.cells.before(lab, workers);
+      progress.begin(cell);
+      const run = { bench, folder: repeat.folder, realQdrant, signal };
+      const raw = await runCell(repeat.lab, repeat.labPath, workers, run, tell).finally(() =>
+        realMysql?.cells.after(lab, workers, realMysql.mocks),
+      );
+      const measured = labRun.cells.get(workers) ?? [];
+      measured[at] = raw;
+      labRun.cells.set(workers, measured);
+      progress.end(cell, raw);
+      labRun.left--;
+      if (labRun.left > 0) return [];
+      const more = begin(labRun, labRun.placer.next(measuredOf(labRun).map(mergeRepeats)));
+      if (more.length === 0) finish(labRun);
+      return more;
+    } catch (error) {
+      progress.drop(cell);
+      if (signal.aborted) return [];
+      const known = error instanceof K6Failed || error instanceof MissingPartError;
+      if (!known) {
+        broken = true;
+        throw error;
+      }
+      labRun.problems.push(error.message);
+      failures.push(`${lab.name}: ${error.message}`);
+      return [];
+    }
+  };
+  const measureAll = async (cells: CellRun[]): Promise<void> => {
+    const timed = cells.map((cell) => ({
+      cell,
+      seconds: expectedRealSeconds(cell.labRun.lab, cell.workers),
+    }));
+    // The longest cells first, so that none is left running alone at the end. With one database for
+    // all, cells take turns.
+    if (!realMysql) timed.sort((a, b) => b.seconds - a.seconds);
+    await Promise.all(
+      timed.map(async ({ cell }) =>
+        measureAll(await weighted(weigh(cell.workers), () => measureOne(cell))),
+      ),
+    );
+  };
   try {
-    await allCells;
+    await measureAll(runs.flatMap((labRun) => begin(labRun, labRun.placer.first)));
   } finally {
     progress.close();
   }

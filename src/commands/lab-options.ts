@@ -2,6 +2,7 @@ import { checkLab, readLabFile } from '../lab-file.ts';
 import type { Lab } from '../model/lab.ts';
 import { labFiles } from '../model/labs.ts';
 import { UsageError } from '../usage-error.ts';
+import { isAuto } from './placing.ts';
 
 /** Options that change a lab from the command line. */
 export type LabOptions = {
@@ -23,8 +24,20 @@ function number(option: string, text: string): number {
 
 type Section = Record<string, unknown>;
 
-/** The labs that a command is about: those named, or all built-in ones; each with the options applied. */
-export function labsFrom(names: string[], options: LabOptions): Lab[] {
+/**
+ * The labs that a command is about: those named, or all built-in ones; each with the options applied.
+ * A command that `canPlace` worker counts itself reads `--workers auto` on its own: labs keep theirs.
+ */
+export function labsFrom(
+  names: string[],
+  options: LabOptions,
+  { canPlace = false }: { canPlace?: boolean } = {},
+): Lab[] {
+  const auto = isAuto(options.workers);
+  if (auto && !canPlace)
+    throw new UsageError(
+      `--workers: "${options.workers}" is for run, simulate and exec, which place counts as they go; give a list such as 1,2,5`,
+    );
   return (names.length > 0 ? names : Object.keys(labFiles)).map((name) => {
     const given = readLabFile(name);
     // What is no mapping is left to the check, which says so.
@@ -36,7 +49,7 @@ export function labsFrom(names: string[], options: LabOptions): Lab[] {
       ...change,
     });
     const change: Section = {};
-    if (options.workers !== undefined)
+    if (options.workers !== undefined && !auto)
       change.workers = options.workers.split(',').map((part) => number('--workers', part));
     if (options.records !== undefined)
       change.workload = merge('workload', { records: number('--records', options.records) });

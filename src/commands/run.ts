@@ -11,6 +11,7 @@ import { findRealQdrant } from '../services/real-qdrant.ts';
 import { UsageError } from '../usage-error.ts';
 import { type K6Sweeps, sweepOnK6 } from './k6-sweeps.ts';
 import { openMysqlCells } from './mysql-cells.ts';
+import { placingFrom } from './placing.ts';
 import { repeatsFrom } from './repeats-option.ts';
 import { exitCodeOf, invalid, type SimulateOptions, show, simulate } from './simulate.ts';
 
@@ -34,11 +35,12 @@ const atSpeedOne = (labs: Lab[]): Lab[] => labs.map((lab) => ({ ...lab, speed: 1
 /** On this machine: k6 as a process, the mocks in our own, and what the options put in their place. */
 export async function sweepHere(
   labs: Lab[],
-  { out = 'results', qdrantUrl, mysql, repeats }: RunOptions,
+  { out = 'results', qdrantUrl, mysql, repeats, ...options }: RunOptions,
   say: Say,
   signal: AbortSignal,
 ): Promise<K6Sweeps> {
   const times = repeatsFrom(repeats) ?? 1;
+  const placing = placingFrom(options);
   const realMysql = mysql === undefined ? undefined : await openMysqlCells(mysql, say, signal);
   try {
     const realQdrant =
@@ -63,6 +65,7 @@ export async function sweepHere(
         realMysql: realMysql && { cells: realMysql, mocks },
         ...(realMysql && { provenance: { mysql: realMysql.provenance } }),
         repeats: times,
+        placing,
         signal,
       });
     } finally {
@@ -76,11 +79,12 @@ export async function sweepHere(
 /** In containers: MySQL with the lab's records, mocks and k6, a stack of its own for each lab. */
 async function sweepInDocker(
   labs: Lab[],
-  { out = 'results', qdrantUrl, mysql, repeats }: RunOptions,
+  { out = 'results', qdrantUrl, mysql, repeats, ...options }: RunOptions,
   say: Say,
   signal: AbortSignal,
 ): Promise<K6Sweeps> {
   const times = repeatsFrom(repeats) ?? 1;
+  const placing = placingFrom(options);
   for (const [option, value] of Object.entries({ '--qdrant-url': qdrantUrl, '--mysql': mysql }))
     if (value !== undefined)
       throw new UsageError(`${option}: --docker brings its own; leave one of them out`);
@@ -101,6 +105,7 @@ async function sweepInDocker(
           out,
           provenance: database,
           repeats: times,
+          placing,
           signal,
         });
         all.sweeps.push(...done.sweeps);

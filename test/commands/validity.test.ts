@@ -151,6 +151,30 @@ qdrant: { latency: { fixed: 3 } }
   }
 });
 
+test('a k6 that drops iterations: its process is stopped until its time limit is over', async () => {
+  const path = join(folder, 'k6-that-sleeps');
+  // 60 s and ten times the 1.5 s of a cell is what a cell is given.
+  writeFileSync(
+    path,
+    `#!/bin/sh
+me=$$
+[ "$1$WORKERS" = run5 ] && (sleep 1.5; kill -STOP $me; sleep 78; kill -CONT $me) >/dev/null 2>&1 </dev/null &
+exec '${k6.path}' "$@"
+`,
+  );
+  chmodSync(path, 0o755);
+  const found = await kneepoint(['run', 'linear', '--workers', '2,5', '--records', '60'], {
+    env: { KNEEPOINT_K6: path },
+  });
+  expect(found.status).toBe(3);
+  expect(found.sweep.valid).toBe(false);
+  expect(found.sweep.cells.map(({ workers }) => workers)).toEqual([2]);
+  const { message } = found.sweep.warnings.find(({ code }) => code === 'cells-missing')!;
+  expect(message).toMatch(
+    /^Only 1 of 2 worker counts were measured: 5 workers: \d+ of 60 claims were finished, k6 dropped \d+ at its time limit/,
+  );
+});
+
 const quick = join(folder, 'quick.yaml');
 writeFileSync(
   quick,
