@@ -1,4 +1,5 @@
 import { type Document, isMap, isScalar, parseDocument, type YAMLMap } from 'yaml';
+import { withoutFilledIn } from './analyze/calibrate.ts';
 import { completeLab } from './model/lab.ts';
 import { type LabFile, labSchema } from './model/lab-schema.ts';
 
@@ -8,10 +9,13 @@ type Node = {
   properties?: Record<string, Node>;
 };
 
-/** A lab as YAML with what each key means beside it, to be copied and changed. */
+/**
+ * A lab as YAML with what each key means beside it, to be copied and changed. What its tier and its plan
+ * fill in is left to them, so that changing the tier changes the limits.
+ */
 export function labYaml(file: LabFile): string {
   const document: Document = parseDocument('{}');
-  document.contents = document.createNode(completeLab(file)) as never;
+  document.contents = document.createNode(withoutFilledIn(completeLab(file))) as never;
   comment(document.contents as unknown as YAMLMap, labSchema as unknown as Node);
   document.commentBefore = ` ${labSchema.description}\n Every key may be left out: the values shown are then the defaults of this lab.`;
   return document.toString({ lineWidth: 0, flowCollectionPadding: false });

@@ -143,8 +143,19 @@ test('labs, tiers and help read well', () => {
   expect(kneepoint(['run', '--help']).stdout).toContain('Examples:');
 });
 
-test('a lab printed as YAML is the same lab when read again', () => {
-  const path = inLab(kneepoint(['labs', 'worked-example']).stdout);
+test.each([...simulated.keys()])('%s printed as YAML is the same lab when read again', (name) => {
+  const path = inLab(kneepoint(['labs', name]).stdout);
   const [again] = [JSON.parse(kneepoint(['simulate', path, '--json']).stdout)] as [Sweep];
-  expect(again.lab).toEqual(simulated.get('worked-example')!.lab);
+  expect(again.lab).toEqual(simulated.get(name)!.lab);
+});
+
+test('a printed lab leaves to tier and plan what is theirs: another tier has its own limits', () => {
+  const path = inLab(kneepoint(['labs', 'openai-tier-1']).stdout);
+  const args = ['simulate', path, '--tier', 'tier-3', '--plan', 'free', '--json'];
+  const { lab } = JSON.parse(kneepoint(args).stdout) as Sweep;
+  const own = JSON.parse(
+    kneepoint(['simulate', 'openai-tier-1', ...args.slice(2)]).stdout,
+  ) as Sweep;
+  expect(lab.openai.limits.tpm).toBe(5_000_000);
+  expect(lab).toEqual(own.lab);
 });

@@ -1,4 +1,4 @@
-/** The provider's errors in its own words: openai.md 1.6 unless a comment says otherwise. */
+/** The provider's errors in its own words [documented and recorded, unless a comment says otherwise]. */
 import type { Fault } from '../../src/model/faults.ts';
 import type { Lab } from '../../src/model/lab.ts';
 import type { Refusal } from '../../src/model/limiter.ts';

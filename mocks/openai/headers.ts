@@ -2,7 +2,7 @@ import type { Limiter } from '../../src/model/limiter.ts';
 import { contentKey, philox4x32 } from '../../src/model/random.ts';
 import { goDuration } from './durations.ts';
 
-/** What the provider sends with every answer, those at its edge included [recorded, openai.md 1.5]. */
+/** What the provider sends with every answer, those at its edge included [recorded]. */
 const everywhere = {
   'access-control-allow-origin': '*',
   'access-control-expose-headers': 'X-Request-ID',

@@ -1,6 +1,6 @@
 /**
  * Billed tokens: all embedding models use cl100k_base, and what looks like a special token is text
- * [openai.md 2.1 and 5.2]. The rate limiter never asks here: it charges bytes / 4.
+ * [documented and measured]. The rate limiter never asks here: it charges bytes / 4.
  */
 
 import { countTokens, isWithinTokenLimit } from 'gpt-tokenizer/encoding/cl100k_base';
@@ -51,7 +51,7 @@ export function countUpTo(text: string, most: number): number {
   return tokens;
 }
 
-/** Billed tokens from UTF-8 bytes alone: charged tokens are 1.11 times the billed ones [recorded, openai.md 0]. */
+/** Billed tokens from UTF-8 bytes alone: charged tokens are 1.11 times the billed ones [recorded]. */
 export const estimatedTokens = (utf8Bytes: number): number =>
   Math.max(1, Math.round(utf8Bytes / 4 / 1.11));
 

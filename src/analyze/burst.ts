@@ -39,7 +39,7 @@ export const admitted = (
   { resource }: Pick<Credit, 'resource'>,
 ): number => (resource === 'openai-tpm' ? tokens : embedded);
 
-/** Seconds that a limit makes so many records take at least: (R·T - f·B) / λ (scaling.md 1.4, formula 1). */
+/** Seconds that a limit makes so many records take at least: (R·T - f·B) / λ. */
 export const leastSeconds = ({ perRecord, initial, perSecond }: Credit, records: number): number =>
   Math.max(0, records * perRecord - initial) / perSecond;
 
@@ -47,7 +47,7 @@ export const leastSeconds = ({ perRecord, initial, perSecond }: Credit, records:
 export const steadyShare = ({ perRecord, initial }: Credit, records: number): number =>
   Math.max(0, 1 - initial / (records * perRecord));
 
-/** Where the knee of a whole run seems to be: N* / (1 - f·B / (R·T)) (formula 2); Infinity where the bucket suffices. */
+/** Where the knee of a whole run seems to be: N* / (1 - f·B / (R·T)); Infinity where the bucket suffices. */
 export const visibleKnee = (credit: Credit, knee: number, records: number): number => {
   const share = steadyShare(credit, records);
   return share > 0 ? knee / share : Infinity;

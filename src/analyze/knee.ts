@@ -14,7 +14,7 @@ const stillPlateau = 0.85;
 const collapsing = 0.8;
 /** Growth of throughput with workers, on logarithms, above which a plateau is none: it slows, and is not full. */
 const softGrowth = 0.3;
-/** A queue rounds its corner by up to a tenth (scaling.md 1.10); a bucket does not. */
+/** A queue rounds its corner by up to a tenth; a bucket does not. */
 const roundedCorner = 0.1;
 
 /**

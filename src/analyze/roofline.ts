@@ -2,7 +2,7 @@
  * The knee of a scaling curve as a number with an interval: two straight pieces, min(x1·N, C), on
  * logarithms, because errors of throughput are relative. Deliberately neither the Universal
  * Scalability Law, whose smooth peak is far off for a hard limit, nor Kneedle, which finds a knee in
- * noise (both measured, scaling.md 1.9 and 2.1).
+ * noise (both measured).
  */
 
 import { studentQuantile } from './welch.ts';
@@ -64,7 +64,7 @@ export function fitRoofline(points: Point[], perWorker?: number): Roofline | und
     const degrees = own + assumedDegrees;
     const variance = (error + assumedDegrees * assumedError ** 2) / degrees;
     // Welch's way on logarithms with one pooled variance: percentile bootstraps of so few points
-    // cover 66 to 88 % instead of 95 % (measured, scaling.md 2.3).
+    // cover 66 to 88 % instead of 95 % (measured).
     const half =
       studentQuantile(0.975, degrees) *
       Math.sqrt(variance * (1 / Math.max(1, slopes.length) + 1 / levels.length));

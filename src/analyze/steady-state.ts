@@ -1,6 +1,6 @@
 /**
  * How long a run takes that is too long to simulate: rates are simulated at a size where they settle,
- * and buckets, the index backlog and the last round are added by formula (scaling.md 1.4).
+ * and buckets, the index backlog and the last round are added by formula.
  */
 import { bucketStart, type Lab } from '../model/lab.ts';
 import type { QuotaName } from '../model/limiter.ts';

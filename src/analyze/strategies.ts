@@ -1,7 +1,7 @@
 /**
  * What to do on one's own side of a rate limit: each strategy against doing nothing, over many seeds. All
  * draw the same latencies for the same record and try (common random numbers), so pairs of one seed are
- * compared; refusals reorder the rest, which is why there are many seeds (scaling.md 3.4).
+ * compared; refusals reorder the rest, which is why there are many seeds.
  */
 import { createAimd, createPace, type Gate } from '../model/client-limit.ts';
 import type { Lab } from '../model/lab.ts';

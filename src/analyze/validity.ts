@@ -180,6 +180,8 @@ function sampleWarnings(
   const tailed = ran.filter(
     (cell) =>
       cell.command === undefined &&
+      // Workers that lose their records are through sooner, and wait for those that don't.
+      cell.completeness.recordsFailed === 0 &&
       claims >= claimsEnough * cell.workers &&
       idle(cell) > longTail * cell.workers,
   );

@@ -37,7 +37,7 @@ test('what a run could not show is said to be the steady state, with the burst i
   );
 });
 
-test('a run of six buckets: its own knee is told apart from the steady one (scaling.md 1.4)', () => {
+test('a run of six buckets: its own knee is told apart from the steady one', () => {
   // The worked example: 6,000 records of 1,000 tokens, 0.8 s each. N* 13.33, seen at 16.
   const { verdict, ...sweep } = sweepOf({
     workers: [1, 2, 5, 10, 20, 40],
@@ -55,7 +55,7 @@ test('a run of six buckets: its own knee is told apart from the steady one (scal
   expect(codes(sweep)).toContain('bucket-never-drained');
 });
 
-test('the published ladder: tokens bind at 13.3, Qdrant next at 21.3 (scaling.md 1.3)', () => {
+test('the published ladder: tokens bind at 13.3, Qdrant next at 21.3', () => {
   const { verdict } = sweepOf({
     workers: [1, 2, 5, 10, 20, 40],
     workload: { records: 4_000, chunksPerRecord: 1, bytesPerChunk: 4_000, batchSize: 1 },

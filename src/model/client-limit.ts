@@ -29,7 +29,7 @@ const minuteUs = 60_000_000;
 
 /**
  * A pace for all workers, first come first served: GCRA, kept as the instant at which everything that
- * was sent is paid for (scaling.md 1.4). With no more burst than the provider's bucket has, and started
+ * was sent is paid for. With no more burst than the provider's bucket has, and started
  * no fuller, the provider never refuses: its bucket holds at least what this one does.
  */
 export function createPace({ limits, share, burstSeconds, start }: Pace): Gate {
@@ -61,7 +61,7 @@ export function createPace({ limits, share, burstSeconds, start }: Pace): Gate {
 /**
  * Additive increase, multiplicative decrease of the requests in flight: a 429 takes half, successes
  * give back a tenth of a request for each round (after Chiu & Jain 1989; a gradient of latencies can't
- * see a token bucket, scaling.md 1.7). It needs no knowledge of the limit.
+ * see a token bucket). It needs no knowledge of the limit.
  */
 export function createAimd(startInFlight: number): Gate {
   let limit = startInFlight;

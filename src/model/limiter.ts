@@ -3,7 +3,7 @@
  * and tokens: either every quota admits it, or none is charged.
  *
  * Each quota is a bucket that refills continuously and holds a minute of its limit (a day for RPD):
- * every published hint equals `(used + requested - limit) / rate` [recorded, openai.md 1.3].
+ * every published hint equals `(used + requested - limit) / rate` [recorded].
  *
  * Time is an argument in whole microseconds. Levels are kept in units times microseconds of the
  * window, so all arithmetic is on integers below 2^53 and an admission is exact, however long the

@@ -25,7 +25,7 @@ export type Plan = {
 
 // No source publishes upsert latencies per plan, so every figure here is an assumption: machine
 // sizes are documented, parallel updates follow max(CPU, 2) of the server's source, apply rates are
-// the middle of what was measured on such machines (qdrant.md 2.2 to 2.4).
+// the middle of what was measured on such machines.
 const assumed: Origin = {
   grade: 'assumed',
   source: 'machine size, measured ingestion rates and the test plan; no published figure exists',

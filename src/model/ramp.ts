@@ -1,6 +1,6 @@
 /**
  * The provider's limit on how fast traffic may grow: once it reaches 1,000,000 tokens per minute, by
- * no more than 50 % every 15 minutes [documented, openai.md 1.4]. It refuses with 429 `slow_down`, even
+ * no more than 50 % every 15 minutes [documented]. It refuses with 429 `slow_down`, even
  * within RPM and TPM.
  *
  * How the growth is measured is not published. Assumed here: time since the first request is cut into

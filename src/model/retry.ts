@@ -54,7 +54,7 @@ export function retries(client: ClientProfile, failure: Failure): boolean {
  * told, `full-jitter` never reads the hint and waits up to half a second, doubled, at most 8 s (Brooker
  * 2015). Neither gives up.
  *
- * The SDK rules are read from their sources and measured (openai.md 3): node-6 stands for 6.26 to
+ * The SDK rules are read from their sources and measured: node-6 stands for 6.26 to
  * 7.0.0, node-7 for 7.10 and later, python-2 for 2.51 and earlier, python-3 for 2.52.1 and later.
  */
 export function retryDelayMs(

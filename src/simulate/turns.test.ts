@@ -4,7 +4,7 @@ import { completeLab, type Lab } from '../model/lab.ts';
 import type { ClientProfile } from '../model/retry.ts';
 import { simulateCell } from './cell.ts';
 
-/** The worked example of scaling.md 1.4 and 1.6: 0.8 s and 1,000 tokens a record, 16.67 records/s at most. */
+/** A worked example: 0.8 s and 1,000 tokens a record, 16.67 records/s at most. */
 const example = (client: ClientProfile, more: Partial<Lab['openai']> = {}): Lab =>
   completeLab({
     workload: { records: 6_000, chunksPerRecord: 2, bytesPerChunk: 2_000 },
@@ -22,7 +22,7 @@ const example = (client: ClientProfile, more: Partial<Lab['openai']> = {}): Lab 
     host: { cores: 200 },
   });
 
-/** Published by an independent simulation of the same example: 429s for each record (scaling.md 1.6). */
+/** Published by an independent simulation of the same example: 429s for each record. */
 test.each([
   [14, 0.13],
   [20, 0.66],

@@ -87,7 +87,7 @@ test('the solvers agree with each other and with published values', () => {
       machineRepairman(workers, 1, 0.15, 0.65),
       10,
     );
-  // Four slots of 0.15 s and 0.65 s of other work (scaling.md 1.10).
+  // Four slots of 0.15 s and 0.65 s of other work.
   const published = new Map([
     [10, 12.14],
     [20, 22.21],
@@ -215,7 +215,7 @@ test('lognormal latencies have the mean that the throughput of one worker shows'
   expect(Math.abs(rate * 0.4 - 1)).toBeLessThan(0.02);
 });
 
-/** The worked example of scaling.md 1.4: 6,000 records of 1,000 tokens, 0.8 s of work each, 1,000,000 TPM. */
+/** A worked example: 6,000 records of 1,000 tokens, 0.8 s of work each, 1,000,000 TPM. */
 const worked: LabFile = {
   workload: { records: 6_000, chunksPerRecord: 1, bytesPerChunk: 4_000 },
   worker: { readMs: 50, computeMs: 0 },
@@ -272,7 +272,7 @@ test('the published table of that example is the formula', () => {
  * admitted after a gap of 1/λ: with requests at rate a in Poisson's manner, X = a·exp(-a/λ). Little's law
  * closes it: N = X·S + (a - X)·(d + l). Solved for y = a/λ > 1.
  *
- * A limiter that counts debt instead collapses to nothing at N_c = λ·(d + l) (scaling.md 1.6). Ours never
+ * A limiter that counts debt instead collapses to nothing at N_c = λ·(d + l). Ours never
  * owes more than its bucket, as the provider's does not, so it declines smoothly where that one breaks.
  */
 function stormGoodput(workers: number, lambda: number, work: number, retry: number): number {
