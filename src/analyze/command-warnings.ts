@@ -1,17 +1,16 @@
 import type { Cell, Observed, Warning } from '../model/sweep.ts';
+import { ranOutOfMemory } from './knee.ts';
 
 const counted = (count: number, noun: string, plural = `${noun}s`) =>
   `${count} ${count === 1 ? noun : plural}`;
 
 /** What went wrong with a whole cell. */
-function problemWarning(
-  { workers, feasible, memory }: Cell,
-  command: Observed,
-): Warning | undefined {
+function problemWarning(cell: Cell, command: Observed): Warning | undefined {
+  const { workers, feasible } = cell;
   const { problem, usable, log } = command;
   if (problem === undefined) return undefined;
   const message = `At ${counted(workers, 'worker')}: ${problem}.`;
-  if (!feasible && memory.measured)
+  if (ranOutOfMemory(cell))
     return {
       code: 'out-of-memory',
       message,

@@ -141,9 +141,7 @@ export function diagnose(lab: Lab, cells: Cell[]): Diagnosis {
   const assumed = labDemand(lab);
   const holds = Math.abs(demand.total / assumed.total - 1) < sameWork;
   const rungs = ladder(lab, mostWorkers, holds ? assumed : demand)
-    .map((rung) =>
-      rung.resource === 'memory' && memory !== undefined ? { ...rung, knee: memory } : rung,
-    )
+    .map((rung) => (rung.resource === 'memory' && memory ? { ...rung, knee: memory.at } : rung))
     .sort((a, b) => a.knee - b.knee);
   const within = rungs.filter(({ knee }) => knee < mostWorkers - 1e-9);
   const refuted = within.filter((rung) => isRefuted(rung, saturation, demand, credits));
@@ -253,7 +251,10 @@ export function diagnose(lab: Lab, cells: Cell[]): Diagnosis {
   const byModel = Number.isFinite(rung.knee) ? rung.knee : undefined;
   const byCells = !unseen && seen === rung.resource ? cellsKnee(rung.resource) : undefined;
   const stormy = saturated !== undefined && isEatenByRetries(saturated, credits, rung.resource);
-  const { knee, source } = settle(rung, byCells, saturation, stormy);
+  const { knee, source } =
+    rung.resource === 'memory' && memory
+      ? { knee: memory, source: 'model' as const }
+      : settle(rung, byCells, saturation, stormy);
   const isRival = (other: Rung) =>
     other.resource !== rung.resource &&
     other.knee < nearlyEqual * knee.at &&

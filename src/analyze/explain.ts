@@ -4,6 +4,7 @@ import { createWorkload } from '../model/workload.ts';
 import { type Judged, marginal } from './absorption.ts';
 import { admitted, steadyShare, visibleKnee } from './burst.ts';
 import type { Diagnosis } from './diagnose.ts';
+import { ranOutOfMemory } from './knee.ts';
 import { rejections } from './observations.ts';
 import { exactly, figure, percent, workersText } from './wording.ts';
 
@@ -126,6 +127,8 @@ function beyond(lab: Lab, cells: Cell[], diagnosis: Diagnosis): string {
   const { judged, saturated } = saturation;
   if (bottleneck === 'memory') {
     const over = cells.find(({ feasible }) => !feasible);
+    if (over && ranOutOfMemory(over))
+      return `Beyond ${at} workers memory runs over 80 % of the host; ${workersText(over.workers)} ran out of it.`;
     return over
       ? `Beyond ${at} workers memory runs over 80 % of the host; ${workersText(over.workers)} do not fit at all (${figure(over.memory.megabytes)} MB) and were not run.`
       : `Beyond ${at} workers memory runs over 80 % of the host, and what else runs there may be swapped or killed.`;

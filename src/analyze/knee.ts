@@ -128,20 +128,47 @@ export function kneeOfCells(
   return { at: fit.knee, interval: [lowest, highest], fit };
 }
 
-/** The knee of memory by the cells: a straight line through what they held, at 80 % of the host. */
-export function kneeOfMemory(cells: Cell[]): number | undefined {
+/** Whether a cell was ended at its memory limit: its workers would have held more than was seen of them. */
+export const ranOutOfMemory = ({ feasible, memory }: Pick<Cell, 'feasible' | 'memory'>): boolean =>
+  !feasible && memory.measured;
+
+type Held = { workers: number; megabytes: number };
+
+/** Where a straight line by least squares through what cells held reaches `roomMb`. Undefined where it does not rise. */
+function reaches(roomMb: number, cells: Held[]): number | undefined {
+  const mean = (value: (cell: Held) => number) =>
+    cells.reduce((sum, cell) => sum + value(cell), 0) / cells.length;
+  const [workers, held] = [mean((cell) => cell.workers), mean(({ megabytes }) => megabytes)];
+  const slope =
+    mean((cell) => (cell.workers - workers) * (cell.megabytes - held)) /
+    mean((cell) => (cell.workers - workers) ** 2);
+  return slope > 0 ? Math.max(0, workers + (roomMb - held) / slope) : undefined;
+}
+
+/**
+ * The knee of memory by the cells: a straight line through what they held, at 80 % of the host. A count
+ * that ran out of memory needs all of the host at least, however little of it was seen in time: the
+ * line from the largest count that fits to there is as far as the knee can be.
+ */
+export function kneeOfMemory(cells: Cell[]): Knee | undefined {
   const known = cells.filter(({ memory }) => memory.megabytes > 0 && memory.shareOfHost > 0);
-  const mean = (value: (cell: Cell) => number) =>
-    known.reduce((sum, cell) => sum + value(cell), 0) / known.length;
-  if (known.length === 0) return undefined;
-  const workers = mean((cell) => cell.workers);
-  const held = mean(({ memory }) => memory.megabytes);
-  const spread = mean((cell) => (cell.workers - workers) ** 2);
-  if (spread === 0) return undefined;
-  const slope = mean((cell) => (cell.workers - workers) * (cell.memory.megabytes - held)) / spread;
-  if (slope <= 0) return undefined;
-  const room = memoryShare * mean(({ memory }) => memory.megabytes / memory.shareOfHost);
-  return Math.max(0, workers + (room - held) / slope);
+  const [measured] = known;
+  if (!measured) return undefined;
+  const hostMb = measured.memory.megabytes / measured.memory.shareOfHost;
+  const roomMb = memoryShare * hostMb;
+  const held = known
+    .filter((cell) => !ranOutOfMemory(cell))
+    .map(({ workers, memory }) => ({ workers, megabytes: memory.megabytes }));
+  const fitted = reaches(roomMb, held);
+  const over = known.find(ranOutOfMemory);
+  if (!over) return fitted === undefined ? undefined : { at: fitted, interval: [fitted, fitted] };
+  // A single count can't tell the workers' memory from the program's: at worst all is the workers'.
+  const none = { workers: 0, megabytes: 0 };
+  const fits = held.findLast(({ workers }) => workers < over.workers) ?? none;
+  const farthest =
+    reaches(roomMb, [fits, { workers: over.workers, megabytes: hostMb }]) ?? fits.workers;
+  const at = Math.min(farthest, fitted ?? reaches(roomMb, [none, fits]) ?? farthest);
+  return { at, interval: [at, farthest] };
 }
 
 /** Relative error of what a record takes: how far the cells without waiting differ. */

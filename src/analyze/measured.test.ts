@@ -76,6 +76,28 @@ test('memory that was measured decides, not the lab’s', () => {
   expect(verdict.recommendedWorkers).toBe(12);
 });
 
+test.each([
+  ['all of it was seen', 512],
+  ['it went too fast to be seen', 60],
+])('a count that ran out of memory bounds the knee, whether %s', (_, peakMb) => {
+  const lab = checkLab({ host: { memoryGb: 0.5 }, worker: { memoryMb: 10 } }, 'test');
+  const [one, six] = [1, 6].map((workers) => seenFromOutside(lab, workers));
+  const killed = {
+    ...six!,
+    feasible: false,
+    peakMb,
+    observed: { ...six!.observed, problem: 'out of memory at the limit of 512 MiB' },
+  };
+  const { verdict } = analyzeMeasured(lab, [one!, killed], circumstances, provenance);
+  expect(verdict.bottleneck).toBe('memory');
+  // One holds 200 MiB, at worst all its own; six need 512 at least. 80 % of 512 are 409.6.
+  expect(verdict.kneeInterval![0]).toBeCloseTo(409.6 / 200, 2);
+  expect(verdict.kneeInterval![1]).toBeCloseTo(1 + (5 * (409.6 - 200)) / (512 - 200), 2);
+  expect(verdict.recommendedWorkers).toBe(2);
+  expect(verdict.evidence.join('\n')).toMatch(/6 workers ran out of/);
+  expect(verdict.evidence.join('\n')).not.toMatch(/not run/);
+});
+
 test('a pool whose connections are all in use is what the other workers wait for', () => {
   const lab = checkLab(
     { worker: { readMs: 400, computeMs: 0 }, mysql: { poolSize: 2 }, workload: { records: 200 } },

@@ -3,6 +3,7 @@ import type { Bottleneck, Cell, Verdict, Warning } from '../model/sweep.ts';
 import { actionFor, tierThatHelps } from './action.ts';
 import { type Diagnosis, diagnose, isLimit } from './diagnose.ts';
 import { explain, kneeEvidence } from './explain.ts';
+import { ranOutOfMemory } from './knee.ts';
 import { recommend } from './recommend.ts';
 import { diagnosisWarnings } from './warnings.ts';
 
@@ -17,12 +18,15 @@ const poolFor = (workers: number) => Math.max(10, Math.ceil(2.5 * workers));
 /** What the cells show besides, a line each: 429s, timeouts, what was not run. */
 function sightings(cells: Cell[]): string[] {
   const lines: string[] = [];
-  for (const { workers: count, openai, qdrant, feasible, memory } of cells) {
+  for (const cell of cells) {
+    const { workers: count, openai, qdrant, feasible, memory } = cell;
     const { rpm, tpm, rpd } = openai.rateLimited;
     if (rpm + tpm + rpd > count)
       lines.push(`${count} workers: ${rpm + tpm + rpd} 429s (${tpm} TPM, ${rpm} RPM, ${rpd} RPD).`);
     if (qdrant.timeouts > 0) lines.push(`${count} workers: ${qdrant.timeouts} Qdrant timeouts.`);
-    if (!feasible) lines.push(`${count} workers need ${Math.round(memory.megabytes)} MB: not run.`);
+    if (ranOutOfMemory(cell)) lines.push(`${count} workers ran out of memory.`);
+    else if (!feasible)
+      lines.push(`${count} workers need ${Math.round(memory.megabytes)} MB: not run.`);
   }
   return lines;
 }
