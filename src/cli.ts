@@ -4,7 +4,7 @@ import { Command, CommanderError } from 'commander';
 import type { CalibrateOptions } from './commands/calibrate.ts';
 import type { CheckOptions } from './commands/check.ts';
 import type { CompareOptions } from './commands/compare.ts';
-import type { ExecOptions } from './commands/exec.ts';
+import type { ExecOptions } from './commands/exec-services.ts';
 import type { InitOptions } from './commands/init.ts';
 import type { LabOptions } from './commands/lab-options.ts';
 import type { MocksOptions } from './commands/mocks.ts';

@@ -59,12 +59,15 @@ const unaccounted = ({ absorbed, harness }: Measured): number =>
 export const disturbance = (cell: Measured): number =>
   Math.max(cell.harness?.slowShare ?? 0, Math.abs(unaccounted(cell)));
 
+/** Whether a cell can't be relied on for what the harness itself did to it. */
+export const isDisturbed = (cell: Measured): boolean => disturbance(cell) > tolerance;
+
 const byDisturbance = (cells: Watched[]): Watched =>
   cells.reduce((worst, cell) => (disturbance(cell) > disturbance(worst) ? cell : worst));
 
 /** The mocks and k6, cell by cell: first whether they disturbed what was measured, then why. */
 function k6Warnings(cells: Watched[]): Warning[] {
-  const disturbed = cells.filter((cell) => disturbance(cell) > tolerance);
+  const disturbed = cells.filter(isDisturbed);
   if (disturbed.length === 0) return [];
   const worst = byDisturbance(disturbed);
   const { harness } = worst;

@@ -4,7 +4,7 @@ import type { Lab } from '../model/lab.ts';
 import { startPassThrough } from '../services/pass-through/pass-through.ts';
 import { readUpstream } from '../services/pass-through/upstream.ts';
 import { UsageError } from '../usage-error.ts';
-import type { ExecOptions, Prepared } from './exec.ts';
+import type { ExecOptions, Prepared } from './exec-services.ts';
 
 function maxCostOf(text: string): number {
   const usd = Number(text);

@@ -3,43 +3,22 @@ import { join, relative, resolve } from 'node:path';
 import { analyzeMeasured } from '../analyze/analyze.ts';
 import { calibrated, fitMemory, type MeasuredCell } from '../analyze/measured.ts';
 import { type CommandRun, notRun, runCommand } from '../engines/exec.ts';
-import { openMockStage } from '../engines/mock-stage.ts';
 import { memoryLimitProblem, memoryLimitWays } from '../engines/process/memory-limit.ts';
 import { parseSize } from '../engines/process/size.ts';
 import { notMeasured } from '../engines/process/watch.ts';
 import { secretsIn, withoutSecrets } from '../engines/secrets.ts';
-import type { Stage } from '../engines/stage.ts';
 import type { Lab } from '../model/lab.ts';
 import type { Sweep } from '../model/sweep.ts';
 import { provenanceOf } from '../provenance.ts';
 import { resultsFolder, writeResults } from '../results.ts';
 import { freeMemoryMb } from '../services/free-memory.ts';
 import { MissingPartError } from '../services/missing-part.ts';
-import { describeServer, findMysql } from '../services/mysql/find.ts';
-import { prepareRecords } from '../services/mysql/records-table.ts';
-import type { MysqlServer } from '../services/mysql/server.ts';
-import { openMocks } from '../services/open-mocks.ts';
 import { memoryOf, simulateCell } from '../simulate/cell.ts';
-import { UsageError } from '../usage-error.ts';
 import { parseDuration } from './duration.ts';
-import { createPlacer, type PlacingOptions, placingFrom, sayAmidProgress } from './placing.ts';
+import type { ExecOptions } from './exec-services.ts';
+import { createPlacer, placingFrom, sayAmidProgress } from './placing.ts';
 import { createProgress } from './progress.ts';
 import { exitCodeOf, invalid, show } from './simulate.ts';
-
-export type ExecOptions = PlacingOptions & {
-  json?: boolean;
-  out?: string;
-  timeout?: string;
-  memoryLimit?: string;
-  /** True where the flag came without an address. */
-  mysqlUrl?: string | true;
-  /** False for `--no-mysql`. */
-  mysql?: boolean;
-  recordField?: string;
-  real?: boolean;
-  yes?: boolean;
-  maxCost?: string;
-};
 
 /** Exit codes of design and documentation. */
 const interrupted = 130;
@@ -49,48 +28,6 @@ const say = (line: string) => process.stderr.write(`kneepoint: ${line}\n`);
 /** A command that takes ten times as long as predicted, and two minutes of start-up, hangs. */
 const usualTimeoutMs = (lab: Lab, workers: number): number =>
   1_000 * (120 + 10 * simulateCell(lab, workers).seconds);
-
-/**
- * The MySQL that the command reads from, with the lab's records in it. Undefined where none was asked
- * for and none is to be had: then the command's own MYSQL_ variables stay as they are.
- */
-async function openMysql(
-  lab: Lab,
-  { mysqlUrl: flag, mysql: wanted }: ExecOptions,
-  signal: AbortSignal,
-): Promise<MysqlServer | undefined> {
-  if (wanted === false) {
-    if (flag !== undefined) throw new UsageError('--mysql-url and --no-mysql: give one of them');
-    return undefined;
-  }
-  const option = '--mysql-url';
-  let server: MysqlServer;
-  try {
-    server = await findMysql({ flag, env: process.env, say, signal, option });
-  } catch (error) {
-    if (flag !== undefined || !(error instanceof MissingPartError)) throw error;
-    say(`no MySQL of our own (${error.ways[0]}…): MYSQL_ variables stay as they are in your shell`);
-    return undefined;
-  }
-  try {
-    let toldMs = performance.now();
-    await prepareRecords(server, {
-      lab,
-      records: lab.workload.records,
-      option,
-      progress(done, all) {
-        if (performance.now() - toldMs < 2_000) return;
-        toldMs = performance.now();
-        say(`filling the table records: ${done} of ${all}`);
-      },
-      signal,
-    });
-    return server;
-  } catch (error) {
-    await server.close();
-    throw error;
-  }
-}
 
 /** Why so many workers would not fit, by what was measured so far, or by the lab before anything was; undefined where they do. */
 function roomProblem(
@@ -146,7 +83,13 @@ export async function exec(given: Lab, command: string[], options: ExecOptions):
   try {
     const services = options.real
       ? await (await import('./exec-real.ts')).prepareReal(lab, options, closing, say)
-      : await prepareMocks(lab, options, closing, stop.signal);
+      : await (await import('./exec-mocks.ts')).prepareMocks(
+          lab,
+          options,
+          closing,
+          say,
+          stop.signal,
+        );
     const folder = resultsFolder(resolve(out), lab.name, began);
     const provenance = {
       ...provenanceOf(lab),
@@ -239,32 +182,4 @@ export async function exec(given: Lab, command: string[], options: ExecOptions):
     return interrupted;
   }
   return sweep ? exitCodeOf([sweep]) : invalid;
-}
-
-/** What a command runs against, and what of it belongs into the provenance. */
-export type Prepared = {
-  open: () => Promise<Stage>;
-  provenance: { mysql?: string; services?: string };
-  /** The lab with what is known of the services by now. */
-  asSeen: (lab: Lab) => Lab;
-};
-
-async function prepareMocks(
-  lab: Lab,
-  options: ExecOptions,
-  closing: (() => Promise<void>)[],
-  signal: AbortSignal,
-): Promise<Prepared> {
-  if (options.yes || options.maxCost !== undefined)
-    throw new UsageError('--yes and --max-cost: only with --real; the mocks cost nothing');
-  const mysql = await openMysql(lab, options, signal);
-  if (mysql) closing.push(() => mysql.close());
-  const ports = { openai: 0, qdrant: 0, records: 0, admin: 0 };
-  const mocks = await openMocks(lab, 1, '127.0.0.1', ports);
-  closing.push(() => mocks.close());
-  return {
-    open: () => openMockStage(lab, mocks, mysql),
-    asSeen: (known) => known,
-    provenance: mysql ? { mysql: describeServer(mysql) } : {},
-  };
 }

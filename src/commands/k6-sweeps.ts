@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Mocks } from '../../mocks/server.ts';
 import { analyzeRepeats, labOfRepeat, mergeRepeats } from '../analyze/repeats.ts';
+import { disturbance, isDisturbed } from '../analyze/validity.ts';
 import {
   type Bench,
   type CellProgress,
@@ -86,9 +87,24 @@ function begin(labRun: LabRun, counts: number[]): CellRun[] {
   return cells;
 }
 
+/** A share of the cells up to which it was a moment that disturbed them; beyond, it is the machine or the speed. */
+const aMomentOnly = 0.5;
+
+/** Runs that something disturbed and that are worth another try. */
+function runAgain(runs: LabRun[]): (CellRun & { raw: RawCell })[] {
+  const all = runs.flatMap((labRun) =>
+    [...labRun.cells].flatMap(([workers, measured]) =>
+      measured.map((raw, at) => ({ labRun, workers, repeat: labRun.repeats[at]!, at, raw })),
+    ),
+  );
+  const disturbed = all.filter(({ raw }) => raw && isDisturbed(raw));
+  return disturbed.length <= aMomentOnly * all.length ? disturbed : [];
+}
+
 /**
  * Runs labs on k6, several cells at a time: keys keep their state apart. A lab is analysed and written as
- * soon as its last cell is there, and what an abort leaves of the others at the end.
+ * soon as its last cell is there, and what an abort leaves of the others at the end. Cells that something
+ * disturbed run once more at the end, each alone, and the less disturbed run counts.
  */
 export async function sweepOnK6(labs: Lab[], context: K6Context): Promise<K6Sweeps> {
   const { bench, out, realQdrant, realMysql, repeats = 1, placing, signal } = context;
@@ -154,9 +170,14 @@ export async function sweepOnK6(labs: Lab[], context: K6Context): Promise<K6Swee
 
   // One that breaks is no reason to begin another.
   let broken = false;
-  /** Measures one cell, and says what to measure next where it was the last of its lab. */
-  const measureOne = async ({ labRun, workers, repeat, at }: CellRun): Promise<CellRun[]> => {
-    if (signal.aborted || broken) return [];
+  /** Runs one cell. Undefined where it brought nothing: why is among the failures then. */
+  const measure = async ({
+    labRun,
+    workers,
+    repeat,
+    at,
+  }: CellRun): Promise<RawCell | undefined> => {
+    if (signal.aborted || broken) return undefined;
     const { lab } = labRun;
     const cell = `${lab.name} × ${workers}${repeats > 1 ? ` (${at + 1} of ${repeats})` : ''}`;
     const tell = (state: CellProgress) => progress.update(cell, state, lab.workload.records);
@@ -167,18 +188,11 @@ export async function sweepOnK6(labs: Lab[], context: K6Context): Promise<K6Swee
       const raw = await runCell(repeat.lab, repeat.labPath, workers, run, tell).finally(() =>
         realMysql?.cells.after(lab, workers, realMysql.mocks),
       );
-      const measured = labRun.cells.get(workers) ?? [];
-      measured[at] = raw;
-      labRun.cells.set(workers, measured);
       progress.end(cell, raw);
-      labRun.left--;
-      if (labRun.left > 0) return [];
-      const more = begin(labRun, labRun.placer.next(measuredOf(labRun).map(mergeRepeats)));
-      if (more.length === 0) finish(labRun);
-      return more;
+      return raw;
     } catch (error) {
       progress.drop(cell);
-      if (signal.aborted) return [];
+      if (signal.aborted) return undefined;
       const known = error instanceof K6Failed || error instanceof MissingPartError;
       if (!known) {
         broken = true;
@@ -186,7 +200,36 @@ export async function sweepOnK6(labs: Lab[], context: K6Context): Promise<K6Swee
       }
       labRun.problems.push(error.message);
       failures.push(`${lab.name}: ${error.message}`);
-      return [];
+      return undefined;
+    }
+  };
+  const keep = ({ labRun, workers, at }: CellRun, raw: RawCell): void => {
+    const measured = labRun.cells.get(workers) ?? [];
+    measured[at] = raw;
+    labRun.cells.set(workers, measured);
+  };
+  /** Measures one cell, and says what to measure next where it was the last of its lab. */
+  const measureOne = async (cellRun: CellRun): Promise<CellRun[]> => {
+    const raw = await measure(cellRun);
+    if (!raw) return [];
+    const { labRun } = cellRun;
+    keep(cellRun, raw);
+    labRun.left--;
+    if (labRun.left > 0) return [];
+    const more = begin(labRun, labRun.placer.next(measuredOf(labRun).map(mergeRepeats)));
+    if (more.length === 0) finish(labRun);
+    return more;
+  };
+  const measureAgain = async (): Promise<void> => {
+    for (const { raw, ...cellRun } of runAgain(runs)) {
+      const { labRun, workers } = cellRun;
+      sayAmidProgress(
+        `${labRun.lab.name} × ${workers}: something else took ${Math.round(100 * disturbance(raw))} % of its time; running it once more, alone`,
+      );
+      const again = await measure(cellRun);
+      if (!again || disturbance(again) >= disturbance(raw)) continue;
+      keep(cellRun, again);
+      if (finished.has(labRun.folder)) finish(labRun);
     }
   };
   const measureAll = async (cells: CellRun[]): Promise<void> => {
@@ -205,6 +248,7 @@ export async function sweepOnK6(labs: Lab[], context: K6Context): Promise<K6Swee
   };
   try {
     await measureAll(runs.flatMap((labRun) => begin(labRun, labRun.placer.first)));
+    await measureAgain();
   } finally {
     progress.close();
   }

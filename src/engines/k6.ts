@@ -1,5 +1,5 @@
 /** Runs the cells of a lab on a real k6 against the mocks, and reads what it measured. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cellOf, cellSpeed, type K6Summary, MissingSamples } from '../../k6/cells.ts';
 import type { Lab } from '../model/lab.ts';
@@ -62,6 +62,8 @@ export async function runCell(
   if (memoryOf(lab, workers).shareOfHost > 1) return infeasibleCell(lab, workers);
   const before = new Set((await bench.runs()).map(({ name }) => name));
   const raw = join(folder, `k6-${String(workers).padStart(2, '0')}-workers.json`);
+  // What an earlier try left must not be taken for this one's.
+  rmSync(raw, { force: true });
   const env = {
     WORKERS: String(workers),
     ...(realQdrant && {

@@ -8,6 +8,7 @@ import type { Cell, Sweep } from '../../src/model/sweep.ts';
 const repeats = Number(process.env.KNEEPOINT_REPEATS ?? 2);
 const root = new URL('../..', import.meta.url).pathname;
 
+/** Sweeps as `--json` prints them; an invalid run (exit code 3) is one too. */
 function kneepoint(args: string[]): Sweep[] {
   const out = mkdtempSync(join(tmpdir(), 'kneepoint-agreement-'));
   const given = ['src/cli.ts', ...args, '--json', '--out', out];
@@ -17,8 +18,31 @@ function kneepoint(args: string[]): Sweep[] {
     maxBuffer: 64 * 1024 * 1024,
   });
   rmSync(out, { recursive: true, force: true });
-  if (status !== 0) throw new Error(`kneepoint ${args.join(' ')} exited ${status}: ${stderr}`);
-  return JSON.parse(stdout) as Sweep[];
+  if (status !== 0 && status !== 3)
+    throw new Error(`kneepoint ${args.join(' ')} exited ${status}: ${stderr}`);
+  return [JSON.parse(stdout) as Sweep | Sweep[]].flat();
+}
+
+/** How often a lab is run that its own checks say was disturbed, as happens on a shared machine. */
+const mostTries = 3;
+
+/** One valid run of each lab: those that were disturbed are run again. */
+function validSweeps(labs: string[]): Sweep[] {
+  const valid = new Map<string, Sweep>();
+  for (let attempt = 1; attempt <= mostTries && valid.size < labs.length; attempt++) {
+    for (const sweep of kneepoint(['run', ...labs.filter((name) => !valid.has(name))])) {
+      if (sweep.valid) valid.set(sweep.lab.name, sweep);
+      else
+        process.stdout.write(
+          `${sweep.lab.name}, try ${attempt}: ${sweep.warnings.map(({ message }) => message).join(' ')}\n`,
+        );
+    }
+  }
+  return labs.map((name) => {
+    const sweep = valid.get(name);
+    if (!sweep) throw new Error(`${name}: disturbed in ${mostTries} of ${mostTries} runs`);
+    return sweep;
+  });
 }
 
 const limited = ({
@@ -47,7 +71,7 @@ test(`k6 comes to the simulator's verdict in ${repeats} of ${repeats} runs of ev
   expect(predicted.size).toBe(9);
   for (let repeat = 1; repeat <= repeats; repeat++) {
     const rows: { text: string; close: boolean }[] = [];
-    for (const measured of kneepoint(['run'])) {
+    for (const measured of validSweeps([...predicted.keys()])) {
       const { name } = measured.lab;
       const simulated = predicted.get(name)!;
       expect.soft(measured.verdict.bottleneck, name).toBe(simulated.verdict.bottleneck);

@@ -127,6 +127,31 @@ test('a starved k6: its process is stopped for 60 of each 90 ms', async () => {
   expect(found.codes).not.toContain('mock-saturated');
 });
 
+test('one cell of three that was disturbed for once is run again, and the run is valid', async () => {
+  const path = join(folder, 'k6-that-is-stopped-once');
+  const marker = join(folder, 'was-stopped');
+  writeFileSync(
+    path,
+    `#!/bin/sh
+me=$$
+if [ "$1$WORKERS" = run5 ] && [ ! -e '${marker}' ]; then
+  touch '${marker}'
+  (while kill -STOP $me; do sleep .06; kill -CONT $me; sleep .03; done) >/dev/null 2>&1 </dev/null &
+fi
+exec '${k6.path}' "$@"
+`,
+  );
+  chmodSync(path, 0o755);
+  const found = await kneepoint(['run', 'openai-tier-1', '--workers', '1,2,5'], {
+    env: { KNEEPOINT_K6: path },
+  });
+  expect(found.stderr).toMatch(
+    /openai-tier-1 × 5: something else took \d+ % of its time; running it once more, alone/,
+  );
+  expect(found).toMatchObject({ status: 0, sweep: { valid: true }, codes: [] });
+  expect(found.sweep.cells[2]!.harness!.slowShare).toBeLessThan(0.05);
+});
+
 test('a machine without a core for k6, and no waits in which to make up for it', async () => {
   const lab = join(folder, 'no-slack.yaml');
   writeFileSync(
