@@ -11,12 +11,12 @@
 import exec from 'k6/execution';
 import { Counter, Trend } from 'k6/metrics';
 import { simulateSweep } from '../src/analyze/analyze.ts';
-import type { Check } from '../src/analyze/checks.ts';
+import type { Check } from '../src/analyze/check/checks.ts';
 import {
   checkExpectations,
   expectationsProblem,
   expectsNothing,
-} from '../src/analyze/expectations.ts';
+} from '../src/analyze/check/expectations.ts';
 import { completeLab, type Lab } from '../src/model/lab.ts';
 import type { LabFile } from '../src/model/lab-schema.ts';
 import { labs } from '../src/model/labs.ts';

@@ -1,5 +1,5 @@
 import { type Document, isMap, isScalar, parseDocument, type YAMLMap } from 'yaml';
-import { withoutFilledIn } from './analyze/calibrate.ts';
+import { withoutFilledIn } from './analyze/calibrate/calibrate.ts';
 import { completeLab } from './model/lab.ts';
 import { type LabFile, labSchema } from './model/lab-schema.ts';
 

@@ -8,10 +8,10 @@ import type { Lab } from '../model/lab.ts';
 import type { Bottleneck } from '../model/sweep.ts';
 import { createWorkload } from '../model/workload.ts';
 import { memoryOf, type RawCell } from '../simulate/cell.ts';
-import type { Saturation } from './absorption.ts';
-import { visibleKnee } from './burst.ts';
-import { type Diagnosis, diagnose } from './diagnose.ts';
-import { ladder } from './ladder.ts';
+import type { Saturation } from './diagnosis/absorption.ts';
+import { visibleKnee } from './diagnosis/burst.ts';
+import { type Diagnosis, diagnose } from './diagnosis/diagnose.ts';
+import { ladder } from './diagnosis/ladder.ts';
 import { figure, workersText } from './wording.ts';
 
 /** How far a sweep may go. */

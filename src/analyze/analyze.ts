@@ -1,9 +1,9 @@
 import type { Lab } from '../model/lab.ts';
 import type { Cell, Provenance, Sweep, Verdict } from '../model/sweep.ts';
 import { type RawCell, simulateCell } from '../simulate/cell.ts';
-import { commandWarnings } from './command-warnings.ts';
-import { differences } from './differences.ts';
-import { calibrated, type MeasuredCell, rawCells } from './measured.ts';
+import { commandWarnings } from './exec/command-warnings.ts';
+import { differences } from './exec/differences.ts';
+import { calibrated, type MeasuredCell, rawCells } from './exec/measured.ts';
 import { compareCells } from './scaling.ts';
 import { validityOf, withheld } from './validity.ts';
 import { judge } from './verdict.ts';

@@ -1,8 +1,8 @@
 import type { Lab } from '../model/lab.ts';
 import type { Cell } from '../model/sweep.ts';
 import { memoryOf, simulateCell } from '../simulate/cell.ts';
-import { type Diagnosis, isLimit } from './diagnose.ts';
-import { enoughRecords, leastEfficiency, memoryShare, withoutLimits } from './ladder.ts';
+import { type Diagnosis, isLimit } from './diagnosis/diagnose.ts';
+import { enoughRecords, leastEfficiency, memoryShare, withoutLimits } from './diagnosis/ladder.ts';
 
 /** A cell's efficiency may be so much under the least before it forbids its worker count: noise. */
 const noise = 0.08;

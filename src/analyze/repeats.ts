@@ -2,7 +2,7 @@ import type { Lab } from '../model/lab.ts';
 import type { Provenance, Sweep } from '../model/sweep.ts';
 import { type RawCell, simulateCell } from '../simulate/cell.ts';
 import { analyze, simulateSweep } from './analyze.ts';
-import { repeatOf } from './checks.ts';
+import { repeatOf } from './check/checks.ts';
 import { disturbance } from './validity.ts';
 import { geometricMean } from './welch.ts';
 

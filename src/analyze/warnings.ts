@@ -1,9 +1,9 @@
 import type { Lab } from '../model/lab.ts';
 import type { Cell, Warning } from '../model/sweep.ts';
 import { createWorkload } from '../model/workload.ts';
-import { creditsOf, recordsToShow } from './burst.ts';
-import { type Diagnosis, isEatenByRetries } from './diagnose.ts';
-import { demandOf, observationsOf } from './observations.ts';
+import { creditsOf, recordsToShow } from './diagnosis/burst.ts';
+import { type Diagnosis, isEatenByRetries } from './diagnosis/diagnose.ts';
+import { demandOf, observationsOf } from './diagnosis/observations.ts';
 
 type ShortRun = { limit: 'rpm' | 'tpm'; recordsNeeded: number };
 

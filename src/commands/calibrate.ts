@@ -1,16 +1,21 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parse } from 'yaml';
-import { type Calibration, calibrate, type Finding, gradeOf } from '../analyze/calibrate.ts';
-import { type Checked, findingsOf } from '../analyze/calibrate-exec.ts';
-import { readAnswers } from '../analyze/calibrate-headers.ts';
-import { pointNames, readSamples, tokenNames } from '../analyze/calibrate-samples.ts';
+import {
+  type Calibration,
+  calibrate,
+  type Finding,
+  gradeOf,
+} from '../analyze/calibrate/calibrate.ts';
+import { type Checked, findingsOf } from '../analyze/calibrate/exec.ts';
+import { readAnswers } from '../analyze/calibrate/headers.ts';
+import { pointNames, readSamples, tokenNames } from '../analyze/calibrate/samples.ts';
 import {
   type Found,
   fromHeaders,
   fromLatencies,
   type Unusable,
-} from '../analyze/calibrate-sources.ts';
+} from '../analyze/calibrate/sources.ts';
 import { checkLab, readLabFile } from '../lab-file.ts';
 import { completeLab, type Lab } from '../model/lab.ts';
 import { writeAtomically } from '../results.ts';

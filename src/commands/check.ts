@@ -1,10 +1,18 @@
 /** `check`: whether a run is what its lab expects, and no worse than its baseline. */
 import { appendFileSync, existsSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
-import { baselineProblem, compareWithBaseline, unfitForBaseline } from '../analyze/baseline.ts';
-import { type LabCheck, labCheck, runsOf } from '../analyze/checks.ts';
-import { checkExpectations, expectationsProblem, expectsNothing } from '../analyze/expectations.ts';
-import { labDifferences } from '../analyze/lab-differences.ts';
+import {
+  baselineProblem,
+  compareWithBaseline,
+  unfitForBaseline,
+} from '../analyze/check/baseline.ts';
+import { type LabCheck, labCheck, runsOf } from '../analyze/check/checks.ts';
+import {
+  checkExpectations,
+  expectationsProblem,
+  expectsNothing,
+} from '../analyze/check/expectations.ts';
+import { labDifferences } from '../analyze/check/lab-differences.ts';
 import { simulateRepeats } from '../analyze/repeats.ts';
 import type { Lab } from '../model/lab.ts';
 import type { Sweep } from '../model/sweep.ts';

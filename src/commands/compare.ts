@@ -1,4 +1,4 @@
-import { compareSweeps } from '../analyze/compare.ts';
+import { compareSweeps } from '../analyze/check/compare.ts';
 import { renderComparison } from '../report/compare-table.ts';
 import { readSweep } from './report.ts';
 import { colour, invalid } from './simulate.ts';

@@ -1,4 +1,4 @@
-import { describeEstimate, estimate } from '../analyze/cost.ts';
+import { describeEstimate, estimate } from '../analyze/upgrade/cost.ts';
 import { createMeterSwitch, openRealStage } from '../engines/real-stage.ts';
 import type { Lab } from '../model/lab.ts';
 import { startPassThrough } from '../services/pass-through/pass-through.ts';

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { analyzeMeasured } from '../analyze/analyze.ts';
-import { calibrated, fitMemory, type MeasuredCell } from '../analyze/measured.ts';
+import { calibrated, fitMemory, type MeasuredCell } from '../analyze/exec/measured.ts';
 import { type CommandRun, notRun, runCommand } from '../engines/exec.ts';
 import { memoryLimitProblem, memoryLimitWays } from '../engines/process/memory-limit.ts';
 import { parseSize } from '../engines/process/size.ts';

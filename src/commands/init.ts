@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { createInterface } from 'node:readline/promises';
-import { applied } from '../analyze/calibrate.ts';
+import { applied } from '../analyze/calibrate/calibrate.ts';
 import { checkLab } from '../lab-file.ts';
 import { type LabFile, labSchema } from '../model/lab-schema.ts';
 import { writeAtomically } from '../results.ts';

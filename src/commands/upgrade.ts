@@ -1,8 +1,8 @@
-import { recommendedEnv } from '../analyze/recommended-env.ts';
-import { createForecast } from '../analyze/steady-state.ts';
-import { compareStrategies } from '../analyze/strategies.ts';
-import { bestStep, upgradeLadder } from '../analyze/upgrade.ts';
-import { cheapestPath } from '../analyze/upgrade-path.ts';
+import { cheapestPath } from '../analyze/upgrade/path.ts';
+import { recommendedEnv } from '../analyze/upgrade/recommended-env.ts';
+import { createForecast } from '../analyze/upgrade/steady-state.ts';
+import { compareStrategies } from '../analyze/upgrade/strategies.ts';
+import { bestStep, upgradeLadder } from '../analyze/upgrade/upgrade.ts';
 import type { Lab } from '../model/lab.ts';
 import { renderLadder } from '../report/upgrade.ts';
 import { renderConfirmation } from '../report/upgrade-confirmation.ts';

@@ -1,7 +1,7 @@
 /** Runs a user's own worker command, once for each worker count, and measures it from outside. */
 import { basename, join } from 'node:path';
 import { type EventLoopWatch, watchEventLoop } from '../../mocks/event-loop.ts';
-import type { MeasuredCell } from '../analyze/measured.ts';
+import type { MeasuredCell } from '../analyze/exec/measured.ts';
 import type { Lab } from '../model/lab.ts';
 import type { Harness, Observed } from '../model/sweep.ts';
 import { infeasibleCell } from '../simulate/cell.ts';

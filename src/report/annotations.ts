@@ -1,4 +1,4 @@
-import { checkSentence, checkTitle, type LabCheck } from '../analyze/checks.ts';
+import { checkSentence, checkTitle, type LabCheck } from '../analyze/check/checks.ts';
 import { printable } from './figures.ts';
 
 /** As actions/toolkit writes the message of a workflow command (packages/core/src/command.ts). */

@@ -1,4 +1,4 @@
-import type { Check, CheckStatus, LabCheck } from '../analyze/checks.ts';
+import type { Check, CheckStatus, LabCheck } from '../analyze/check/checks.ts';
 import { painter, type Style } from './colours.ts';
 import { countOf, nothing, printable } from './figures.ts';
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import type { LabCheck } from '../analyze/checks.ts';
+import type { LabCheck } from '../analyze/check/checks.ts';
 import { renderAnnotations } from './annotations.ts';
 import { checkCount, renderChecks } from './check-table.ts';
 import { renderJunit } from './junit.ts';

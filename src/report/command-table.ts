@@ -1,4 +1,4 @@
-import { fitMemory } from '../analyze/measured.ts';
+import { fitMemory } from '../analyze/exec/measured.ts';
 import type { Cell, Observed, Sweep } from '../model/sweep.ts';
 import { countOf, formatMemory, formatTime, nothing, short } from './figures.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { compareSweeps } from '../analyze/compare.ts';
+import { compareSweeps } from '../analyze/check/compare.ts';
 import type { Sweep } from '../model/sweep.ts';
 import { renderComparison } from './compare-table.ts';
 import { exampleSweep } from './example-sweep.ts';

@@ -1,4 +1,4 @@
-import type { ComparedCell, Comparison, Pair, Side } from '../analyze/compare.ts';
+import type { ComparedCell, Comparison, Pair, Side } from '../analyze/check/compare.ts';
 import { painter, type Style } from './colours.ts';
 import { formatTime, grouped, nothing, printable } from './figures.ts';
 

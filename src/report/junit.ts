@@ -1,4 +1,4 @@
-import { type Check, checkSentence, checkTitle, type LabCheck } from '../analyze/checks.ts';
+import { type Check, checkSentence, checkTitle, type LabCheck } from '../analyze/check/checks.ts';
 import { printable } from './figures.ts';
 
 const entities: Record<string, string> = {

@@ -1,4 +1,4 @@
-import type { Check, LabCheck } from '../analyze/checks.ts';
+import type { Check, LabCheck } from '../analyze/check/checks.ts';
 import { checkCount } from './check-table.ts';
 import { nothing, printable } from './figures.ts';
 

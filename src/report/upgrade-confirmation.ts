@@ -1,4 +1,4 @@
-import type { Confirmation, Measured } from '../analyze/upgrade-confirmation.ts';
+import type { Confirmation, Measured } from '../analyze/upgrade/confirmation.ts';
 import { painter } from './colours.ts';
 import { countOf, formatTime } from './figures.ts';
 import type { RenderOptions } from './upgrade.ts';

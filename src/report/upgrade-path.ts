@@ -1,6 +1,7 @@
 /** The cheapest path to a deadline, and the `.env` blocks, as text for a terminal. */
-import type { EnvBlock } from '../analyze/recommended-env.ts';
-import type { Path, PathStep } from '../analyze/upgrade-path.ts';
+
+import type { Path, PathStep } from '../analyze/upgrade/path.ts';
+import type { EnvBlock } from '../analyze/upgrade/recommended-env.ts';
 import { painter } from './colours.ts';
 import { countOf, formatTime, grouped } from './figures.ts';
 import type { RenderOptions } from './upgrade.ts';

@@ -1,5 +1,5 @@
 /** The strategies beside doing nothing, as text for a terminal. */
-import type { Interval, Strategies } from '../analyze/strategies.ts';
+import type { Interval, Strategies } from '../analyze/upgrade/strategies.ts';
 import { type Paint, painter } from './colours.ts';
 import { countOf, grouped } from './figures.ts';
 import { limiterSnippet, type SnippetLimits } from './snippets.ts';

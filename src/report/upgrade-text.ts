@@ -1,6 +1,6 @@
-import { usdText } from '../analyze/cost.ts';
-import type { Outcome } from '../analyze/upgrade.ts';
-import type { Step } from '../analyze/upgrade-steps.ts';
+import { usdText } from '../analyze/upgrade/cost.ts';
+import type { Step } from '../analyze/upgrade/steps.ts';
+import type { Outcome } from '../analyze/upgrade/upgrade.ts';
 import { formatTime, grouped, printable } from './figures.ts';
 
 /** Breaks text at spaces into lines of at most `width` columns; all but the first are indented. */

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { recommendedEnv } from '../analyze/recommended-env.ts';
-import { createForecast } from '../analyze/steady-state.ts';
-import { compareStrategies } from '../analyze/strategies.ts';
-import { upgradeLadder } from '../analyze/upgrade.ts';
-import { confirmationOf } from '../analyze/upgrade-confirmation.ts';
-import { cheapestPath } from '../analyze/upgrade-path.ts';
+import { confirmationOf } from '../analyze/upgrade/confirmation.ts';
+import { cheapestPath } from '../analyze/upgrade/path.ts';
+import { recommendedEnv } from '../analyze/upgrade/recommended-env.ts';
+import { createForecast } from '../analyze/upgrade/steady-state.ts';
+import { compareStrategies } from '../analyze/upgrade/strategies.ts';
+import { upgradeLadder } from '../analyze/upgrade/upgrade.ts';
 import { labFiles, labs } from '../model/labs.ts';
 import type { Sweep } from '../model/sweep.ts';
 import { renderLadder } from './upgrade.ts';

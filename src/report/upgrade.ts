@@ -1,6 +1,6 @@
 /** The ladder, the path and the `.env` blocks as text for a terminal. */
-import { usdText } from '../analyze/cost.ts';
-import { bestStep, type Ladder, type Outcome, type Row } from '../analyze/upgrade.ts';
+import { usdText } from '../analyze/upgrade/cost.ts';
+import { bestStep, type Ladder, type Outcome, type Row } from '../analyze/upgrade/upgrade.ts';
 import { type Paint, painter } from './colours.ts';
 import { countOf, grouped, nothing, printable, short } from './figures.ts';
 import { bottleneckName } from './terminal.ts';

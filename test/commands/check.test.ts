@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { afterAll, expect, test } from 'vitest';
-import type { Comparison } from '../../src/analyze/compare.ts';
+import type { Comparison } from '../../src/analyze/check/compare.ts';
 import type { Sweep } from '../../src/model/sweep.ts';
 
 const cli = join(import.meta.dirname, '../../src/cli.ts');

@@ -1,0 +1,140 @@
+import { expect, test } from 'vitest';
+import { completeLab } from '../../model/lab.ts';
+import { labFiles, labs } from '../../model/labs.ts';
+import { cheapestPath } from './path.ts';
+import { recommendedEnv } from './recommended-env.ts';
+import { createForecast } from './steady-state.ts';
+import { bestStep, type Ladder, upgradeLadder } from './upgrade.ts';
+
+const rowOf = ({ rows }: Ladder, name: string) => rows.find(({ step }) => step?.name === name)!;
+
+const tierOne = upgradeLadder(labs['openai-tier-1']!);
+
+test('Tier 2 gains nothing, Tier 3 moves the knee to 12.5, Tier 4 gains nothing more', () => {
+  expect(tierOne.rows[0]!.atLab).toMatchObject({ knee: 2.5, recommendedWorkers: 2 });
+  const [two, three, four, five] = [2, 3, 4, 5].map((tier) => rowOf(tierOne, `tier-${tier}`));
+  expect(two).toMatchObject({ gainsNothing: true, atLab: { knee: 2.5, bottleneck: 'openai-tpm' } });
+  expect(three).toMatchObject({ gainsNothing: false });
+  expect(three!.atLab).toMatchObject({
+    knee: 12.5,
+    recommendedWorkers: 12,
+    bottleneck: 'openai-tpm',
+  });
+  expect(four).toMatchObject({ gainsNothing: false, sameAs: 'tier-3' });
+  expect(five!.atLab).toMatchObject({ recommendedWorkers: 20, bottleneck: 'none' });
+  expect(bestStep(tierOne)!.step.name).toBe('tier-3');
+});
+
+test('what a tier asks for is money in advance and days', () => {
+  expect(rowOf(tierOne, 'tier-3').step!.price).toMatchObject({
+    isKnown: true,
+    paidUsd: 100,
+    prepaidUsd: 95,
+    waitingDays: 7,
+  });
+  expect(rowOf(tierOne, 'tier-5').step!.price).toMatchObject({ prepaidUsd: 995, waitingDays: 30 });
+  expect(rowOf(tierOne, '128 GiB').step!.price.isKnown).toBe(false);
+});
+
+test('tokens of a million records at $0.02 a million cost $80, at every step', () => {
+  const { rows } = upgradeLadder(labs['openai-tier-1']!, 1_000_000);
+  for (const { atTarget } of rows) expect(atTarget!.tokensUsd).toBeCloseTo(80, 9);
+  // 4 billion tokens at 5 million a minute are 800 minutes; 12 of 12.5 workers take a little longer.
+  const three = rows.find(({ step }) => step?.name === 'tier-3')!;
+  expect(three.atTarget!.by).toBe('extrapolation');
+  expect(three.atTarget!.seconds! / 60).toBeGreaterThan(800);
+  expect(three.atTarget!.seconds! / 60).toBeLessThan(800 * (12.5 / 12) * 1.01);
+  expect(three.gain).toBeCloseTo(6, 1);
+});
+
+test('more memory only helps where memory binds, and nothing helps where nothing binds', () => {
+  const memory = upgradeLadder(labs['memory-8gb']!);
+  expect(bestStep(memory)!.step.name).toBe('16 GiB');
+  const more = rowOf(memory, '16 GiB');
+  expect(more.gain).toBeCloseTo(100 / 12 / (100 / 20), 0);
+  const bought = ({ kind }: { kind: string }) => kind !== 'batch' && kind !== 'pool';
+  const linear = upgradeLadder(labs.linear!);
+  for (const row of linear.rows)
+    if (row.step && bought(row.step)) expect(row.gainsNothing, row.step.name).toBe(true);
+});
+
+test('a plan that the points do not fit into gains nothing, whatever else it bears', () => {
+  const ladder = upgradeLadder(labs['qdrant-free']!, 100_000);
+  expect(ladder.rows[0]!.atTarget!.seconds).toBeNull();
+  expect(rowOf(ladder, 'starter')).toMatchObject({ gainsNothing: true, gain: null });
+  const fits = rowOf(ladder, 'standard-2');
+  expect(fits).toMatchObject({ gainsNothing: false, gain: null });
+  // $0.166 for each begun hour.
+  expect(fits.atTarget!.planUsd).toBeCloseTo(0.166 * Math.ceil(fits.atTarget!.seconds! / 3_600), 9);
+});
+
+test("a day's limit is said to bind a target, not the pilot", () => {
+  const lab = completeLab({ workers: [1, 2], openai: { tier: 'free', rejectionCost: 'none' } });
+  const [now] = upgradeLadder(lab, 100_000).rows;
+  expect(now!.atLab.bottleneck).not.toBe('openai-rpd');
+  expect(now!.atTarget!.bottleneck).toBe('openai-rpd');
+});
+
+const lab = labs['openai-tier-1']!;
+test.each([
+  [15, ['tier-3']],
+  [8.5, ['tier-5']],
+  [100, []],
+])('a million records in %f h: %j', (hours, names) => {
+  const path = cheapestPath(lab, 1_000_000, hours * 3_600, createForecast());
+  // Batches are free: they may be part of the cheapest way.
+  const bought = path.steps!.map(({ step }) => step).filter(({ kind }) => kind === 'openai');
+  expect(bought.map(({ name }) => name)).toEqual(names);
+  expect(path.outcome.seconds).toBeLessThanOrEqual(hours * 3_600);
+  // Each step is needed: without it the deadline is missed.
+  for (const { step, without } of path.steps!)
+    expect(without.seconds ?? Infinity, step.name).toBeGreaterThan(hours * 3_600);
+});
+
+test('no tier is bought where a setting does', () => {
+  // 66.7 h is the limit of Tier 1; two workers need 83.3 h, larger claims keep it full.
+  const path = cheapestPath(lab, 1_000_000, 70 * 3_600, createForecast());
+  expect(path.steps!.map(({ step }) => step.kind)).toEqual(['batch']);
+  expect(path.usd).toBe(0);
+});
+
+test('a deadline that no combination meets: the fastest is named, and what binds it', () => {
+  // 4 billion tokens at Tier 5's 10 million a minute are 6.67 h.
+  const path = cheapestPath(lab, 1_000_000, 6.5 * 3_600, createForecast());
+  expect(path.steps).toBeUndefined();
+  expect(path.fastest!.map(({ name }) => name)).toContain('tier-5');
+  expect(path.outcome.seconds! / 3_600).toBeGreaterThan(6.6);
+  expect(path.outcome.seconds! / 3_600).toBeLessThan(7);
+});
+
+test('steps without a known price come last', () => {
+  const path = cheapestPath(labs['memory-8gb']!, 1_000_000, 11 * 3_600, createForecast());
+  expect(path.unpriced).toEqual([]);
+  expect(path.steps!.map(({ step }) => step.kind)).toEqual(['batch']);
+});
+
+test.each(Object.keys(labFiles))('the blocks of %s can be pasted, and each says why', (name) => {
+  const blocks = recommendedEnv(upgradeLadder(labs[name]!));
+  expect(blocks.map(({ title }) => title)).toEqual([
+    'Conservative',
+    'Aggressive',
+    'Memory-constrained',
+  ]);
+  for (const { env, why } of blocks) {
+    expect(env.MAX_WORKERS).toBeGreaterThanOrEqual(1);
+    expect(env.MYSQL_POOL_SIZE).toBeGreaterThanOrEqual(env.MAX_WORKERS);
+    expect(why).toMatch(/^[A-Za-z0-9].*\.$/);
+  }
+  const [careful, most, small] = blocks.map(({ env }) => env);
+  expect(careful!.MAX_WORKERS).toBeLessThanOrEqual(most!.MAX_WORKERS);
+  // The test plan's small machine: two workers, batches of a hundred.
+  expect(small).toMatchObject({ BATCH_SIZE: 100 });
+  expect(small!.MAX_WORKERS).toBeLessThanOrEqual(2);
+});
+
+test('the blocks of Tier 1: 2 workers now, 12 after the step to Tier 3', () => {
+  const [careful, most] = recommendedEnv(tierOne);
+  expect(careful!.env.MAX_WORKERS).toBe(2);
+  expect(most!.env.MAX_WORKERS).toBe(12);
+  expect(most!.why).toContain('tier-3');
+});
