@@ -3,6 +3,7 @@ import type { Cell } from '../model/sweep.ts';
 import { memoryOf, simulateCell } from '../simulate/cell.ts';
 import { type Diagnosis, isLimit } from './diagnosis/diagnose.ts';
 import { enoughRecords, leastEfficiency, memoryShare, withoutLimits } from './diagnosis/ladder.ts';
+import { isOverloaded, type Upserts } from './diagnosis/overload.ts';
 
 /** A cell's efficiency may be so much under the least before it forbids its worker count: noise. */
 const noise = 0.08;
@@ -14,20 +15,27 @@ function unlimited(lab: Lab, workers: number) {
 }
 
 /** Whether some cell shows that so many workers don't run well: timeouts, or waste that is not the run's end. */
-const isBad = ({ feasible, workers, efficiency, qdrant, absorbed }: Cell): boolean =>
+const isBad = (
+  { feasible, workers, efficiency, qdrant, absorbed }: Cell,
+  alone: Upserts,
+): boolean =>
   !feasible ||
   (workers > 1 &&
-    (qdrant.timeouts > 0 || efficiency + absorbed.idle / workers < leastEfficiency - noise));
+    (isOverloaded(qdrant, alone) ||
+      efficiency + absorbed.idle / workers < leastEfficiency - noise));
 
 /**
- * The most workers, up to the largest of the matrix, that in steady state have no 429, no timeout,
+ * The most workers, up to the largest of the matrix, that in steady state have no 429, no timeout that
+ * one worker would not have had,
  * memory at most 80 % of the host and efficiency at least 80 %. Between the cells the simulator
  * predicts; where the cells overruled the model, the knee that they showed decides.
  */
 export function recommend(lab: Lab, cells: Cell[], diagnosis: Diagnosis): number {
   const { bottleneck, knee, source, binding, refuted, mostWorkers, saturation } = diagnosis;
   if (bottleneck === 'undetermined') return Math.max(1, saturation.good?.seen.workers ?? 1);
-  const bad = cells.find(isBad);
+  const one = unlimited(lab, 1);
+  const lone = cells.find(({ feasible, workers }) => feasible && workers === 1);
+  const bad = cells.find((cell) => isBad(cell, (lone ?? one).qdrant));
   let most = Math.min(mostWorkers, bad ? bad.workers - 1 : mostWorkers);
 
   const rungs = binding.map((rung) =>
@@ -43,12 +51,12 @@ export function recommend(lab: Lab, cells: Cell[], diagnosis: Diagnosis): number
   }
   if (byCells) return Math.max(1, most);
 
-  const one = unlimited(lab, 1).recordsPerSecond;
   for (let workers = most; workers > 1; workers--) {
     if (memoryOf(lab, workers).shareOfHost > memoryShare) continue;
     const cell = unlimited(lab, workers);
-    const efficiency = cell.recordsPerSecond / one / workers;
-    if (cell.qdrant.timeouts === 0 && efficiency >= leastEfficiency - 1e-9) return workers;
+    const efficiency = cell.recordsPerSecond / one.recordsPerSecond / workers;
+    if (!isOverloaded(cell.qdrant, one.qdrant) && efficiency >= leastEfficiency - 1e-9)
+      return workers;
   }
   return 1;
 }

@@ -6,6 +6,7 @@ import { simulateCell } from '../../simulate/cell.ts';
 import { about, exactly } from '../wording.ts';
 import { creditsOf } from './burst.ts';
 import { type Demand, labDemand } from './observations.ts';
+import { isOverloaded, type Upserts } from './overload.ts';
 
 /**
  * A resource and the real number of workers at which it is exactly full. A `soft` one is never full:
@@ -30,7 +31,7 @@ export function enoughRecords(lab: Lab, workers: number): number {
 }
 
 /** Speedup per worker in steady state with only the vector database in the way, by simulation. */
-function qdrantEfficiency(lab: Lab, workers: number): { efficiency: number; timeouts: number } {
+function qdrantAlone(lab: Lab, workers: number): { efficiency: number; upserts: Upserts } {
   const alone = withoutLimits(lab);
   const { perInFlightAbove: _, ...latency } = alone.openai.latency;
   const records = Math.max(
@@ -48,7 +49,7 @@ function qdrantEfficiency(lab: Lab, workers: number): { efficiency: number; time
     workers,
   );
   const perWorker = cell.recordsPerSecond * demandSeconds(lab).total;
-  return { efficiency: perWorker / workers, timeouts: cell.qdrant.timeouts };
+  return { efficiency: perWorker / workers, upserts: cell.qdrant };
 }
 
 /**
@@ -57,9 +58,10 @@ function qdrantEfficiency(lab: Lab, workers: number): { efficiency: number; time
  */
 function qdrantKnee(lab: Lab, most: number): number | undefined {
   if (!lab.qdrant.latency.perInFlightAbove) return undefined;
+  const one = qdrantAlone(lab, 1);
   const good = (at: number) => {
-    const { efficiency, timeouts } = qdrantEfficiency(lab, at);
-    return { ok: efficiency >= leastEfficiency && timeouts === 0, efficiency };
+    const { efficiency, upserts } = qdrantAlone(lab, at);
+    return { ok: efficiency >= leastEfficiency && !isOverloaded(upserts, one.upserts), efficiency };
   };
   if (good(most).ok) return undefined;
   let [low, high] = [1, most];
