@@ -105,6 +105,20 @@ test('embeddings that slow down under load are no limit: undetermined, and what 
   expect(codes(sweep)).toContain('embeddings-slow-down');
 });
 
+test('throughput that falls for late upserts is not laid on a few 429s', () => {
+  const { verdict } = sweepOf({
+    workers: [1, 2, 5, 10, 20],
+    workload: { records: 2_000 },
+    openai: { tier: 'tier-3' },
+    qdrant: { plan: 'free' },
+  });
+  expect(verdict.bottleneck).toBe('qdrant');
+  expect(verdict.recommendedWorkers).toBe(5);
+  expect(verdict.evidence[1]).toMatch(
+    /throughput falls.*: late and repeated upserts cost time too/,
+  );
+});
+
 test('where nothing arrives there is no number', () => {
   const sweep = sweepOf({
     workers: [1, 2],

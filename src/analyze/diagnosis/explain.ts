@@ -105,8 +105,9 @@ function whatBinds(lab: Lab, cells: Cell[], diagnosis: Diagnosis): string {
 }
 
 /** Why more workers can be worse than fewer. */
-function whyItFalls(lab: Lab, { seen }: Judged): string {
-  if (rejections(seen) === 0) return 'late and repeated upserts cost time too';
+function whyItFalls(lab: Lab, { seen, waiting }: Judged): string {
+  const forLimits = waiting['openai-rpm'] + waiting['openai-tpm'] + waiting['openai-rpd'];
+  if (waiting.qdrant >= forLimits) return 'late and repeated upserts cost time too';
   if (seen.recordsFailed > 0.2 * seen.processed * seen.seconds)
     return 'the client gives up too soon, and what a lost record had cost is lost with it';
   return lab.openai.rejectionCost === 'none'
