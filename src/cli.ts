@@ -348,6 +348,20 @@ function fail(message: string, code: number): void {
   exitCode = code;
 }
 
+/**
+ * A bug in Kneepoint, in one line. Its exit code is that of an undetermined run: 1 is Node's own, and would
+ * say that a check failed.
+ */
+function failUnexpectedly(error: unknown): void {
+  const { stack, message } = error instanceof Error ? error : new Error(String(error));
+  if (process.env.KNEEPOINT_DEBUG === '1') process.stderr.write(`${stack}\n`);
+  fail(`unexpected: ${message}; this is a bug in Kneepoint, KNEEPOINT_DEBUG=1 shows where`, 3);
+}
+process.on('uncaughtException', (error) => {
+  failUnexpectedly(error);
+  process.exit(exitCode);
+});
+
 // A reader that stops early (`| head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
@@ -357,11 +371,14 @@ try {
   await program.parseAsync(ownArguments);
 } catch (error) {
   if (error instanceof CommanderError) {
-    const helped = error.exitCode === 0;
-    const bare = error.code === 'commander.help';
-    if (!helped || bare) fail(bare ? 'give a command; see `kneepoint --help`' : error.message, 2);
+    const [, , first, topic] = ownArguments;
+    const known = topic === undefined || program.commands.some((each) => each.name() === topic);
+    if (error.code !== 'commander.help') {
+      if (error.exitCode !== 0) fail(error.message, 2);
+    } else if (first !== 'help') fail('give a command; see `kneepoint --help`', 2);
+    else if (!known) fail(`unknown command '${topic}'; see \`kneepoint --help\``, 2);
   } else if (error instanceof UsageError) fail(error.message, 2);
   else if (error instanceof MissingPartError) fail(error.message, 4);
-  else throw error;
+  else failUnexpectedly(error);
 }
 process.exitCode = exitCode;

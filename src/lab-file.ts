@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Ajv, type ErrorObject } from 'ajv';
 import leven from 'leven';
 import { parse } from 'yaml';
+import { fileProblem } from './file-problem.ts';
 import { completeLab, type Lab, labProblem } from './model/lab.ts';
 import { type LabFile, labSchema } from './model/lab-schema.ts';
 import { labFiles } from './model/labs.ts';
@@ -25,9 +26,16 @@ function knownKeys(pointer: string): string[] {
   return Object.keys(node.properties ?? {});
 }
 
+/** A value as text of one line, shortened; JSON alone would call what is not finite `null`. */
+function textOf(value: unknown): string {
+  const text =
+    typeof value === 'number' && !Number.isFinite(value) ? String(value) : JSON.stringify(value);
+  return text !== undefined && text.length > 80 ? `${text.slice(0, 79)}…` : String(text);
+}
+
 function explain(error: ErrorObject, value: unknown): string {
   const field = fieldOf(error.instancePath) || 'the lab';
-  const got = JSON.stringify(value);
+  const got = textOf(value);
   switch (error.keyword) {
     case 'additionalProperties': {
       const key = String(error.params.additionalProperty);
@@ -84,12 +92,24 @@ export function readLabFile(nameOrPath: string): unknown {
     text = readFileSync(nameOrPath, 'utf8');
   } catch (error) {
     throw new UsageError(
-      `LAB: cannot read ${nameOrPath} (${(error as NodeJS.ErrnoException).code})`,
+      `LAB: cannot read ${nameOrPath} (${fileProblem(error)}); give a built-in name or a YAML or JSON file`,
     );
   }
   try {
-    return parse(text);
+    const value: unknown = parse(text, { logLevel: 'error' });
+    // What contains itself is no lab, and nothing that reads one expects it.
+    JSON.stringify(value);
+    return value;
   } catch (error) {
-    throw new UsageError(`${nameOrPath}: ${(error as Error).message.split('\n')[0]}`);
+    throw new UsageError(`${nameOrPath}: ${yamlProblem(error as Error)}`);
   }
+}
+
+/** Why a text can't be read, in one line. */
+function yamlProblem(error: Error): string {
+  if (/circular/.test(error.message))
+    return 'an anchor contains itself; write its values out instead of *alias';
+  const { code, message } = error as Error & { code?: string };
+  if (code === 'MULTIPLE_DOCS') return 'holds several YAML documents; keep one and drop the ---';
+  return message.split('\n')[0]!.replace(/:$/, '');
 }

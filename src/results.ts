@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileProblem } from './file-problem.ts';
 import type { Sweep } from './model/sweep.ts';
 import { renderHtml } from './report/html.ts';
 import { UsageError } from './usage-error.ts';
@@ -13,7 +14,7 @@ export function writeAtomically(path: string, content: string, option = '--out')
     renameSync(temporary, path);
   } catch (error) {
     throw new UsageError(
-      `${option}: cannot write ${path} (${(error as NodeJS.ErrnoException).code}); choose a folder you may write to`,
+      `${option}: cannot write ${path} (${fileProblem(error)}); choose a folder you may write to`,
     );
   }
 }
@@ -33,7 +34,7 @@ export function resultsFolder(out: string, labName: string, at: Date): string {
     }
   } catch (error) {
     throw new UsageError(
-      `--out: cannot make ${base} (${(error as NodeJS.ErrnoException).code}); choose a folder you may write to`,
+      `--out: cannot make ${base} (${fileProblem(error)}); choose a folder you may write to`,
     );
   }
 }

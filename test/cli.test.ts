@@ -84,12 +84,16 @@ const inLab = (text: string): string => {
 
 test.each([
   [['simulate', 'openai-tier1'], /did you mean openai-tier-1\?/],
-  [['simulate', './missing.yaml'], /cannot read .*ENOENT/],
+  [['simulate', './missing.yaml'], /cannot read .*\(ENOENT: no such file\)/],
   [
     ['simulate', inLab('workload: { record: 5 }')],
     /workload\.record: unknown key; did you mean records/,
   ],
-  [['simulate', inLab('a: [')], /lab\.yaml/],
+  [['simulate', inLab('a: [')], /lab\.yaml: .* column \d+$/m],
+  [['simulate', inLab('a: &x [*x]')], /lab\.yaml: an anchor contains itself; write its values/],
+  [['simulate', inLab('a: 1\n---\nb: 2')], /lab\.yaml: holds several YAML documents; keep one/],
+  [['simulate', inLab('speed: .inf')], /speed: must be .*, got Infinity/],
+  [['simulate', tmpdir()], /LAB: cannot read .* \(EISDIR: a folder\); give a built-in name/],
   [['simulate', 'linear', '--tier', 'tier-9'], /openai\.tier: "tier-9" is not one of/],
   [['simulate', 'linear', '--plan', 'gold'], /qdrant\.plan: "gold" is not one of/],
   [['simulate', 'linear', '--workers', '0,1'], /workers\.0: must be >= 1/],
@@ -106,12 +110,30 @@ test.each([
   [['mocks', '--openai-port', '99999'], /--openai-port: must be a port/],
   [['mocks', '--speed', 'fast'], /--speed: must be over 0/],
   [['simulat'], /unknown command 'simulat'/],
+  [['help', 'simulat'], /unknown command 'simulat'/],
   [[], /give a command/],
 ] as [string[], RegExp][])('%j is refused in one line with exit code 2', (args, message) => {
   const { status, stdout, stderr } = kneepoint(args);
   expect(stderr.trim().split('\n')).toHaveLength(1);
   expect(stderr).toMatch(message);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+});
+
+test('help on a command is no error', () => {
+  expect(kneepoint(['help', 'run'])).toMatchObject({ status: 0, stderr: '' });
+});
+
+test('an error that nobody expected is one line, and not the exit code of a failed check', () => {
+  const broken = "data:text/javascript,JSON.stringify=()=>{throw new TypeError('no such thing')}";
+  const env = { NODE_OPTIONS: `--import ${JSON.stringify(broken)}` };
+  const { status, stderr } = kneepoint(['tiers', '--json'], env);
+  expect({ status, stderr }).toEqual({
+    status: 3,
+    stderr:
+      'kneepoint: unexpected: no such thing; this is a bug in Kneepoint, KNEEPOINT_DEBUG=1 shows where\n',
+  });
+  const { stderr: traced } = kneepoint(['tiers', '--json'], { ...env, KNEEPOINT_DEBUG: '1' });
+  expect(traced).toMatch(/^TypeError: no such thing\n +at /);
 });
 
 test('a results folder that is not a folder is refused before anything runs', () => {

@@ -16,6 +16,7 @@ import {
   fromLatencies,
   type Unusable,
 } from '../analyze/calibrate/sources.ts';
+import { fileProblem } from '../file-problem.ts';
 import { checkLab, readLabFile } from '../lab-file.ts';
 import { completeLab, type Lab } from '../model/lab.ts';
 import { writeAtomically } from '../results.ts';
@@ -42,8 +43,9 @@ function readSource(option: string, path: string): { text: string; source: strin
     const date = statSync(path).mtime.toISOString().slice(0, 10);
     return { text: readFileSync(path, 'utf8'), source: `${basename(path)} of ${date}` };
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new UsageError(`${option}: cannot read ${path} (${code}); give a file, or - for stdin`);
+    throw new UsageError(
+      `${option}: cannot read ${path} (${fileProblem(error)}); give a file, or - for stdin`,
+    );
   }
 }
 

@@ -14,6 +14,7 @@ import {
 } from '../analyze/check/expectations.ts';
 import { labDifferences } from '../analyze/check/lab-differences.ts';
 import { simulateRepeats } from '../analyze/repeats.ts';
+import { fileProblem } from '../file-problem.ts';
 import type { Lab } from '../model/lab.ts';
 import type { Sweep } from '../model/sweep.ts';
 import { provenanceOf } from '../provenance.ts';
@@ -235,7 +236,7 @@ function tellGithub(results: LabCheck[], files: Map<string, string>): void {
   try {
     appendFileSync(summary, `${renderCheckMarkdown(results)}\n`);
   } catch (error) {
-    say(`GITHUB_STEP_SUMMARY: cannot write ${summary} (${(error as NodeJS.ErrnoException).code})`);
+    say(`GITHUB_STEP_SUMMARY: cannot write ${summary} (${fileProblem(error)})`);
   }
 }
 

@@ -1,6 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { usualMaxBytes } from '../../mocks/qdrant/ledger.ts';
 import { defaultPorts, type MockPorts, type Mocks } from '../../mocks/server.ts';
+import { fileProblem } from '../file-problem.ts';
 import { checkLab, readLabFile } from '../lab-file.ts';
 import type { Lab } from '../model/lab.ts';
 import { mysqlEnv } from '../services/mysql/env.ts';
@@ -150,8 +151,6 @@ function tell(running: Mocks, mysql: MysqlServer | undefined, readyFile: string 
     writeFileSync(temporary, JSON.stringify(ready), { mode: 0o600 });
     renameSync(temporary, readyFile);
   } catch (error) {
-    throw new UsageError(
-      `--ready-file: cannot write ${readyFile} (${(error as NodeJS.ErrnoException).code})`,
-    );
+    throw new UsageError(`--ready-file: cannot write ${readyFile} (${fileProblem(error)})`);
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { Ajv, type ErrorObject } from 'ajv';
+import { fileProblem } from '../file-problem.ts';
 import { checkLab } from '../lab-file.ts';
 import type { Sweep } from '../model/sweep.ts';
 import { packageRoot } from '../package-root.ts';
@@ -17,6 +18,7 @@ const format = 'kneepoint.sweep/1';
 const where = ({ instancePath, message, params, keyword }: ErrorObject): string => {
   const field = instancePath.slice(1).replaceAll('/', '.') || 'the document';
   const more = keyword === 'additionalProperties' ? ` (${params.additionalProperty})` : '';
+  if (keyword === 'minItems') return `${field} has fewer than ${params.limit}`;
   return `${field} ${message}${more}`;
 };
 
@@ -32,9 +34,8 @@ export function readSweep(given: string, option: string): { sweep: Sweep; path: 
     if (statSync(given).isDirectory()) path = join(given, sweepName);
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
     throw new UsageError(
-      `${option}: cannot read ${path} (${code}); give the folder of a run, such as results/<time>-<lab>`,
+      `${option}: cannot read ${path} (${fileProblem(error)}); give the folder of a run, such as results/<time>-<lab>`,
     );
   }
   let value: unknown;

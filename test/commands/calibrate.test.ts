@@ -142,7 +142,7 @@ describe('calibrate', () => {
       'a file that is not there',
       ['--headers', 'nowhere.txt'],
       '',
-      /--headers: cannot read nowhere\.txt \(ENOENT\)/,
+      /--headers: cannot read nowhere\.txt \(ENOENT: no such file\)/,
     ],
     [
       'headers without limits',
@@ -267,7 +267,7 @@ qdrant: { latency: { fixed: 60 } }
       return file(JSON.stringify(copy), 'json');
     };
     const cases: [string, RegExp][] = [
-      ['nowhere', /report: cannot read nowhere \(ENOENT\)/],
+      ['nowhere', /report: cannot read nowhere \(ENOENT: no such file\)/],
       [file(whole.slice(0, 900), 'json'), /is not whole JSON/],
       [file('{"name": "kneepoint"}', 'json'), /is not a kneepoint\.sweep\/1; give the folder/],
       [file(`[${whole}]`, 'json'), /holds several runs/],

@@ -78,6 +78,13 @@ test('an invalid run exits with 3, whatever its checks say', () => {
 });
 
 const empty = file('empty.yaml', 'name: empty\n');
+const noCells = file(
+  'no-cells.json',
+  JSON.stringify({
+    ...JSON.parse(kneepoint(['simulate', 'linear', '--json']).stdout),
+    cells: [],
+  }),
+);
 const damaged = file('damaged.json', '{"schema":"kneepoint.sweep/1"');
 test.each([
   [['check', empty], /^kneepoint: empty: expect is empty and there is no --baseline.*add/],
@@ -89,12 +96,15 @@ test.each([
   [['check', lab, '--workers', '1,2'], /good: expect\.workers: 5 is not among .* 1, 2;/],
   [['check', lab, '--baseline', 'none.json'], /there is no none\.json yet;.*--update-baseline/],
   [['check', lab, '--baseline', damaged], /--baseline: damaged\.json is not whole JSON/],
-  [['check', '--sweep', 'nowhere'], /--sweep: cannot read nowhere \(ENOENT\)/],
+  [['check', '--sweep', 'nowhere'], /--sweep: cannot read nowhere \(ENOENT: no such file\)/],
   [['check', '--sweep', damaged, '--repeats', '3'], /--sweep: .*leave --repeats out/],
   [['check', lab, '--sweep', damaged, '--workers', '1'], /--sweep: .*leave --workers out/],
   [['check', lab, bad, '--baseline', damaged], /is one file, for one lab; .* give a folder/],
   [['simulate', lab, '--repeats', 'many'], /--repeats: must be a whole number/],
-  [['compare', 'nowhere', lab], /compare: cannot read nowhere \(ENOENT\)/],
+  [['report', noCells], /no-cells\.json is damaged: cells has fewer than 1; run the lab again/],
+  [['compare', noCells, noCells], /damaged: cells has fewer than 1/],
+  [['check', lab, '--engine', 'simulate', '--baseline', noCells], /damaged: cells has fewer/],
+  [['compare', 'nowhere', lab], /compare: cannot read nowhere \(ENOENT: no such file\)/],
   [['compare', lab, lab], /compare: good\.yaml is not whole JSON/],
 ] as [string[], RegExp][])('%j is refused in one line with exit code 2', (args, message) => {
   const { status, stdout, stderr } = kneepoint(args);
