@@ -6,6 +6,7 @@ import { explain, kneeEvidence } from './diagnosis/explain.ts';
 import { ranOutOfMemory } from './diagnosis/knee.ts';
 import { recommend } from './recommend.ts';
 import { diagnosisWarnings } from './warnings.ts';
+import { exactly, figure, workersText } from './wording.ts';
 
 const round = (value: number, digits: number) => Number(value.toFixed(digits));
 
@@ -15,20 +16,33 @@ const kneeFigure = (value: number) => (value < 1 ? Number(value.toPrecision(2)) 
 /** Connections that leave room beside the workers: the test plan gives 20 workers 50. */
 const poolFor = (workers: number) => Math.max(10, Math.ceil(2.5 * workers));
 
+/** 429s by the limit that they name: `233 429s (all TPM)`, `123 429s (120 TPM, 3 RPM)`. */
+function limitedText({ rpm, tpm, rpd }: Cell['openai']['rateLimited']): string {
+  const named = Object.entries({ TPM: tpm, RPM: rpm, RPD: rpd }).filter(([, count]) => count > 0);
+  const kinds = named.map(([name, count]) => `${exactly(count)} ${name}`).join(', ');
+  return `${exactly(rpm + tpm + rpd)} 429s (${named.length === 1 ? `all ${named[0]![0]}` : kinds})`;
+}
+
 /** What the cells show besides, a line each: 429s, timeouts, what was not run. */
 function sightings(cells: Cell[]): string[] {
-  const lines: string[] = [];
-  for (const cell of cells) {
+  return cells.flatMap((cell) => {
     const { workers: count, openai, qdrant, feasible, memory } = cell;
     const { rpm, tpm, rpd } = openai.rateLimited;
-    if (rpm + tpm + rpd > count)
-      lines.push(`${count} workers: ${rpm + tpm + rpd} 429s (${tpm} TPM, ${rpm} RPM, ${rpd} RPD).`);
-    if (qdrant.timeouts > 0) lines.push(`${count} workers: ${qdrant.timeouts} Qdrant timeouts.`);
-    if (ranOutOfMemory(cell)) lines.push(`${count} workers ran out of memory.`);
-    else if (!feasible)
-      lines.push(`${count} workers need ${Math.round(memory.megabytes)} MB: not run.`);
-  }
-  return lines;
+    const at = `At ${workersText(count)}`;
+    const { timeouts } = qdrant;
+    return [
+      ...(rpm + tpm + rpd > count ? [`${at}: ${limitedText(openai.rateLimited)}.`] : []),
+      ...(timeouts > 0
+        ? [`${at}: ${exactly(timeouts)} Qdrant timeout${timeouts === 1 ? '' : 's'}.`]
+        : []),
+      ...(ranOutOfMemory(cell) ? [`${at} the command ran out of memory.`] : []),
+      ...(!feasible && !ranOutOfMemory(cell)
+        ? [
+            `${workersText(count)} need${count === 1 ? 's' : ''} ${figure(memory.megabytes)} MB: not run.`,
+          ]
+        : []),
+    ];
+  });
 }
 
 /** What binds once the first resource is lifted, within the matrix. */

@@ -94,7 +94,7 @@ test.each([
   expect(verdict.kneeInterval![0]).toBeCloseTo(409.6 / 200, 2);
   expect(verdict.kneeInterval![1]).toBeCloseTo(1 + (5 * (409.6 - 200)) / (512 - 200), 2);
   expect(verdict.recommendedWorkers).toBe(2);
-  expect(verdict.evidence.join('\n')).toMatch(/6 workers ran out of/);
+  expect(verdict.evidence.join('\n')).toMatch(/6 workers ran out of it/);
   expect(verdict.evidence.join('\n')).not.toMatch(/not run/);
 });
 
