@@ -94,6 +94,50 @@ test('counts are those of the worst run on each side', () => {
   });
 });
 
+/** Five workers that got so many records done in so many seconds, with the same seed. */
+const worked = (records: number, seconds: number, recordsFailed = 0): Sweep => {
+  const lab = labs.linear!;
+  return sweepOf(
+    { seconds, completeness: { ...five.completeness, records, recordsFailed } },
+    { engine: 'simulate', lab: { ...lab, workload: { ...lab.workload, records } } },
+  );
+};
+
+test.each([
+  [worked(200, 24), worked(100, 12), 1, 'no difference that this data can show (single runs)'],
+  [worked(200, 24), worked(100, 15), 1.25, '25 % slower per record (single runs: no interval)'],
+  [worked(100, 12), worked(200, 18), 0.75, '25 % faster per record (single runs: no interval)'],
+  // Losing half of the records in half of the time is no gain.
+  [worked(100, 12), worked(100, 6, 50), 1, 'the same per record'],
+] as [Sweep, Sweep, number, string][])(
+  'other work is compared per record, case %#',
+  (a, b, ratio, text) => {
+    const { cells, notes } = compareSweeps(a, b);
+    expect(cells[0]!.ratio).toBeCloseTo(ratio, 9);
+    expect(cells[0]!.text).toBe(text);
+    expect(notes.join()).toMatch(/times are compared per record/);
+  },
+);
+
+test('a run in which no record arrived, or whose records are other work, is not compared', () => {
+  expect(cellOf(worked(100, 12), worked(100, 1, 100))).toMatchObject({
+    ratio: null,
+    finding: 'unknown',
+  });
+  const whole = worked(100, 12);
+  const { lab } = whole;
+  const chunksPerRecord = lab.workload.chunksPerRecord / 2;
+  const half = {
+    ...worked(100, 6),
+    lab: { ...lab, workload: { ...lab.workload, chunksPerRecord } },
+  };
+  const { cells, notes } = compareSweeps(whole, half);
+  expect(cells[0]).toMatchObject({ ratio: null, finding: 'unknown', seconds: { a: 12, b: 6 } });
+  expect(notes).toContain(
+    'workload.chunksPerRecord is 8 in A and 4 in B: their times say nothing of each other.',
+  );
+});
+
 test('a cell that was not run says so instead of a ratio', () => {
   expect(cellOf(sweepOf({}), sweepOf({ feasible: false }))).toMatchObject({
     seconds: { a: 12, b: null },

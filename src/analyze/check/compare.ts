@@ -17,7 +17,9 @@ export type ComparedCell = {
   runs: Pair<number>;
   /** Geometric means; null where the cell was not run. */
   seconds: Pair<number | null>;
-  /** B's time over A's; null where one was not run. */
+  /** Records that arrived, of the run that lost most. */
+  records: Pair<number>;
+  /** B's time for each record that arrived over A's; null where one was not run, or did other work. */
   ratio: number | null;
   /** Two-sided 95 % interval of the ratio by Welch on logarithms; null with a single run on a side. */
   interval: [number, number] | null;
@@ -59,9 +61,14 @@ export type Comparison = {
 /** What a difference that nobody can see is called. */
 const noDifference = 'no difference that this data can show';
 
-/** Single runs of the simulator with the same seed differ by what was changed and by nothing else. */
+/**
+ * Single runs of the simulator with the same seed differ by what was changed and by nothing else. More
+ * records have draws of their own.
+ */
 const isExact = (a: Sweep, b: Sweep, before: Repeat[], now: Repeat[]): boolean =>
-  before.length === 1 && sameDraws(a, b, before, now);
+  before.length === 1 &&
+  a.lab.workload.records === b.lab.workload.records &&
+  sameDraws(a, b, before, now);
 
 type Times = Pick<ComparedCell, 'ratio' | 'interval' | 'finding' | 'basis' | 'text'>;
 
@@ -72,19 +79,51 @@ type Times = Pick<ComparedCell, 'ratio' | 'interval' | 'finding' | 'basis' | 'te
  */
 const isSmall = (ratio: number): boolean => Math.abs(Math.log(ratio)) <= Math.log(1 + noiseFloor);
 
-/** How B's times of a cell are to A's, and how sure that is. */
+/** A run's time, and the records that arrived in it. */
+type Timed = { seconds: number; records: number };
+
+const timedRuns = (cell: Cell, { lab }: Sweep): Timed[] =>
+  runsOf(cell).map(({ seconds, recordsFailed }) => ({
+    seconds,
+    records: (cell.completeness.records || lab.workload.records) - recordsFailed,
+  }));
+
+const fewest = (runs: Timed[]): number => Math.min(...runs.map(({ records }) => records));
+
+/** Whether two sides got other numbers of records done, so that only times per record say something. */
+const areUneven = (before: Timed[], now: Timed[]): boolean =>
+  new Set([...before, ...now].map(({ records }) => records)).size > 1;
+
+/** Fields by which a record is other work: twice the chunks in twice the time is not slower. */
+const recordFields = ['workload.chunksPerRecord', 'workload.bytesPerChunk'];
+
+const otherWork = (a: Sweep, b: Sweep): LabDifference[] =>
+  labDifferences(a.lab, b.lab).filter(({ field }) => recordFields.includes(field));
+
+const unknown = (text: string): Times => ({
+  ratio: null,
+  interval: null,
+  finding: 'unknown',
+  basis: 'nothing',
+  text,
+});
+
+/** How B's times for a record are to A's in one cell, and how sure that is. */
 function compareTimes(
-  before: Repeat[],
-  now: Repeat[],
+  before: Timed[],
+  now: Timed[],
   { exact, simulated }: { exact: boolean; simulated: boolean },
 ): Times {
-  const [a, b] = [before, now].map((runs) => runs.map(({ seconds }) => seconds));
+  if ([...before, ...now].some(({ records }) => records <= 0))
+    return unknown('not compared: a run in which no record arrived');
+  const [a, b] = [before, now].map((runs) => runs.map(({ seconds, records }) => seconds / records));
   const ratio = geometricMean(b!) / geometricMean(a!);
   const direction: TimeFinding = ratio > 1 ? 'slower' : 'faster';
-  const amount = `${percent(Math.abs(Number((ratio - 1).toPrecision(2))))} ${direction}`;
+  const per = areUneven(before, now) ? ' per record' : '';
+  const amount = `${percent(Math.abs(Number((ratio - 1).toPrecision(2))))} ${direction}${per}`;
   if (exact) {
     const same = Math.abs(ratio - 1) < 1e-6;
-    const text = same ? 'the same' : `${amount} (same seed: no noise)`;
+    const text = same ? `the same${per}` : `${amount} (same seed: no noise)`;
     return { ratio, interval: null, finding: same ? 'none' : direction, basis: 'same seed', text };
   }
   const welch = welchLogRatio(a!, b!);
@@ -120,13 +159,16 @@ function compareCell(a: Sweep, b: Sweep, was: Cell, is: Cell): ComparedCell {
   const told = (['A', 'B'] as const).flatMap((side, at) =>
     reasons[at] === undefined ? [] : [`${side} ${reasons[at]}`],
   );
+  const [timedA, timedB] = [timedRuns(was, a), timedRuns(is, b)];
   const times: Times =
     told.length > 0
-      ? { ratio: null, interval: null, finding: 'unknown', basis: 'nothing', text: told.join(', ') }
-      : compareTimes(before, now, {
-          exact: isExact(a, b, before, now),
-          simulated: a.engine === 'simulate' && b.engine === 'simulate',
-        });
+      ? unknown(told.join(', '))
+      : otherWork(a, b).length > 0
+        ? unknown('not compared: records of other work')
+        : compareTimes(timedA, timedB, {
+            exact: isExact(a, b, before, now),
+            simulated: a.engine === 'simulate' && b.engine === 'simulate',
+          });
   return {
     workers: was.workers,
     runs: { a: before.length, b: now.length },
@@ -134,6 +176,7 @@ function compareCell(a: Sweep, b: Sweep, was: Cell, is: Cell): ComparedCell {
       a: before.length > 0 ? was.seconds : null,
       b: now.length > 0 ? is.seconds : null,
     },
+    records: { a: fewest(timedA), b: fewest(timedB) },
     ...times,
     rateLimited: most('rateLimited'),
     timeouts: most('timeouts'),
@@ -172,6 +215,16 @@ function notesOn(a: Sweep, b: Sweep, cells: ComparedCell[]): string[] {
     notes.push(`A was run with ${a.engine}, B with ${b.engine}: times may differ by that alone.`);
   if (a.provenance.kneepoint !== b.provenance.kneepoint)
     notes.push(`Kneepoint ${a.provenance.kneepoint} and ${b.provenance.kneepoint} ran them.`);
+  const other = otherWork(a, b);
+  for (const { field, a: was, b: is } of other)
+    notes.push(`${field} is ${was} in A and ${is} in B: their times say nothing of each other.`);
+  const [inA, inB] = [a, b].map(({ lab }) => lab.workload.records);
+  if (other.length === 0 && inA !== inB)
+    notes.push(
+      `A has ${counted(inA!, 'record')} and B ${inB}: times are compared per record. A bucket that starts full flatters the shorter run.`,
+    );
+  else if (other.length === 0 && cells.some(({ records }) => records.a !== records.b))
+    notes.push('Where one lost more records, times are compared per record that arrived.');
   if (cells.length === 0) notes.push('They have no worker count in common.');
   else if (cells.some(({ basis }) => basis === 'single runs'))
     notes.push(
