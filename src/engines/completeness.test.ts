@@ -133,3 +133,76 @@ test('whatever batches are dropped, the lost records are counted exactly', () =>
     ),
   );
 });
+
+test.each([
+  ['a source that is the same for all', (r: number) => ({ source_id: 'mysql', pk: r }), 'pk'],
+  ['a chunk number called id', (r: number, c: number) => ({ id: c, rec: r }), 'rec'],
+  [
+    'the same below metadata',
+    (r: number, c: number) => ({ metadata: { id: c, source: `record ${r}` } }),
+    'metadata.source',
+  ],
+  [
+    'an id two levels deep',
+    (r: number, c: number) => ({ chunk: c, metadata: { source: { id: r } } }),
+    'metadata.source.id',
+  ],
+  [
+    'no field with the record at all',
+    (r: number, c: number) => ({ page_content: `t${r}-${c}`, metadata: { source: 'mysql' } }),
+    undefined,
+  ],
+])('%s is not taken for the record', (_name, payload, field) => {
+  const found = judgeCompleteness(stored(100, 8, payload), workloadOf(100, 8));
+  expect(found).toMatchObject({ recordField: field, counts: { recordsFailed: 0 } });
+});
+
+test('a chunk number has as many values as there are records, and still the records win', () => {
+  const points = stored(100, 80, (record, chunk) => ({ id: chunk, rec: record }));
+  expect(judgeCompleteness(points, workloadOf(100, 8)).recordField).toBe('rec');
+});
+
+test.each([
+  ['told apart', usual],
+  ['not told apart', (record: number) => ({ record_id: record })],
+])(
+  'most records lack their last chunk, with chunks %s: they are lost, not the others doubled',
+  (_name, payload) => {
+    const points = stored(20, 8, payload, (record, chunk) => record <= 12 && chunk === 7);
+    expect(judgeCompleteness(points, workloadOf(20, 8))).toMatchObject({
+      usualPoints: 8,
+      duplicatePoints: 0,
+      counts: { pointsExpected: 160, pointsStored: 148, recordsFailed: 12 },
+    });
+  },
+);
+
+test('a chunk that is stored twice does not make up for one that its own record lacks', () => {
+  const points = function* () {
+    yield* stored(20, 8, usual, (record, chunk) => record === 4 && chunk === 0);
+    yield { payload: usual(4, 1) };
+  };
+  expect(judgeCompleteness(points(), workloadOf(20, 8))).toMatchObject({
+    duplicatePoints: 1,
+    lostRecords: ['4'],
+    counts: { pointsStored: 160, recordsFailed: 1 },
+  });
+});
+
+test('what is called a chunk and is the same in all of a record tells none apart', () => {
+  const points = stored(20, 8, (record) => ({ record_id: record, chunk: 'text' }));
+  expect(judgeCompleteness(points, workloadOf(20, 8))).toMatchObject({
+    duplicatePoints: 0,
+    usualPoints: 8,
+    counts: { recordsFailed: 0 },
+  });
+});
+
+test('a field that no point has is not believed: those that there are stand beside the result', () => {
+  const found = judgeCompleteness(stored(20, 8, usual), workloadOf(20, 8), 'nope');
+  expect(found).toMatchObject({
+    recordField: 'record_id',
+    fieldsSeen: ['record_id', 'chunk', 'title'],
+    counts: { recordsFailed: 0 },
+  });
+});
