@@ -61,6 +61,26 @@ test.each([
   expect(JSON.parse(stdout)).toMatchObject({ schema: 'kneepoint.check/1', outcome });
 });
 
+/** One thing wrong at a time, and the check that has to tell it. */
+test.each([
+  ['maxSeconds: 1', '', 'expect.maxSeconds'],
+  ['minEfficiency: 0.9', tier1, 'expect.minEfficiency'],
+  ['maxRateLimited: 0', tier1, 'expect.maxRateLimited'],
+  ['maxQdrantTimeouts: 0', 'qdrant: { plan: free }', 'expect.maxQdrantTimeouts'],
+  ['maxMemoryShare: 0.1', '', 'expect.maxMemoryShare'],
+  ['complete: true', `${tier1}\nworker: { client: openai-node-7 }`, 'expect.complete'],
+  ['bottleneck: qdrant', tier1, 'expect.bottleneck'],
+  ['minRecommendedWorkers: 3', tier1, 'expect.minRecommendedWorkers'],
+])('%s fails by exit code and in JUnit', (key, world, name) => {
+  const given = file('one.yaml', `name: one\n${world}\nexpect: { workers: 20, ${key} }\n`);
+  const { status, stdout } = simulate(given, '--junit', 'one.xml');
+  expect(status).toBe(1);
+  expect(stdout).toMatch(/^Of 1 check: 1 failed\.$/m);
+  const junit = readFileSync(join(folder, 'one.xml'), 'utf8');
+  expect(junit.match(/<failure/g)).toHaveLength(1);
+  expect(junit).toMatch(new RegExp(`<testcase[^>]*name="${name}[^>]*>\\s*<failure`));
+});
+
 test('over several labs one failure decides, then one that could not be judged', () => {
   expect(simulate(lab, missing, bad).status).toBe(1);
   expect(simulate(lab, missing).status).toBe(3);
@@ -77,7 +97,25 @@ test('an invalid run exits with 3, whatever its checks say', () => {
   expect(stdout).toMatch(/^MISSING {2}run .*Two cells are missing\.\n +Remedy: Again\.$/m);
 });
 
+test('nothing of an invalid run is a failure, in its baseline checks neither', () => {
+  const was = JSON.parse(kneepoint(['simulate', bad, '--json']).stdout) as Sweep;
+  const given = file('fine.json', JSON.stringify(was));
+  const verdict = { ...was.verdict, bottleneck: 'undetermined', knee: null, kneeInterval: null };
+  const disturbed = file('disturbed.json', JSON.stringify({ ...was, valid: false, verdict }));
+  const args = ['check', '--sweep', disturbed, '--baseline', given, '--junit', 'invalid.xml'];
+  const { status, stdout } = kneepoint(args);
+  expect(status).toBe(3);
+  expect(stdout).not.toContain('FAILED');
+  expect(stdout).toMatch(/^MISSING {2}baseline\.bottleneck .* could not find the bottleneck$/m);
+  const junit = readFileSync(join(folder, 'invalid.xml'), 'utf8');
+  expect(junit).toContain('<error');
+  expect(junit).not.toContain('<failure');
+});
+
 const empty = file('empty.yaml', 'name: empty\n');
+const withoutTwenty = JSON.parse(kneepoint(['simulate', empty, '--json']).stdout) as Sweep;
+withoutTwenty.cells.pop();
+const lacking = file('lacking.json', JSON.stringify(withoutTwenty));
 const noCells = file(
   'no-cells.json',
   JSON.stringify({
@@ -104,6 +142,10 @@ test.each([
   [['report', noCells], /no-cells\.json is damaged: cells has fewer than 1; run the lab again/],
   [['compare', noCells, noCells], /damaged: cells has fewer than 1/],
   [['check', lab, '--engine', 'simulate', '--baseline', noCells], /damaged: cells has fewer/],
+  [
+    ['check', empty, '--engine', 'simulate', '--baseline', lacking],
+    /--baseline: lacking\.json does not fit: it has no cell of 20 workers; .* --update-baseline/,
+  ],
   [['compare', 'nowhere', lab], /compare: cannot read nowhere \(ENOENT: no such file\)/],
   [['compare', lab, lab], /compare: good\.yaml is not whole JSON/],
 ] as [string[], RegExp][])('%j is refused in one line with exit code 2', (args, message) => {

@@ -1,7 +1,16 @@
 /** Whether a run is as good as an earlier one of the same lab, the baseline: what may not get worse. */
 import type { Cell, Repeat, Sweep } from '../../model/sweep.ts';
 import { geometricMean, welchLogRatio } from '../welch.ts';
-import { type Check, counted, figure, notRunReason, percent, runsOf } from './checks.ts';
+import {
+  type Check,
+  counted,
+  figure,
+  hasVerdict,
+  notRunReason,
+  noVerdict,
+  percent,
+  runsOf,
+} from './checks.ts';
 import { labDifferences } from './lab-differences.ts';
 
 /**
@@ -13,8 +22,12 @@ export const noiseFloor = 0.1;
 /** How far the knee may move: 15 % (assumed). */
 const kneeTolerance = 0.15;
 
-/** Counts that chance decides, such as records lost to retries that run out, vary by about so much (assumed). */
-const chanceTolerance = (count: number): number => Math.max(20, 0.25 * count);
+/**
+ * The most records that a run may lose where chance decides which ones: three standard deviations over as
+ * many as were lost before, by the binomial distribution. None where none were lost: that is no chance.
+ */
+const mostLost = (before: number, records: number): number =>
+  before + Math.ceil(3 * Math.sqrt(before * Math.max(0, 1 - before / records)));
 
 /** What made a run, known before it is run. */
 type Made = Pick<Sweep, 'engine' | 'lab' | 'provenance'>;
@@ -35,8 +48,10 @@ export function baselineProblem(baseline: Made, sweep: Made): string | undefined
 }
 
 /** Why a run is no good as a baseline: one line. Undefined where it is. */
-export function unfitForBaseline({ valid, cells }: Sweep): string | undefined {
+export function unfitForBaseline({ valid, cells, lab }: Sweep): string | undefined {
   if (!valid) return 'the run is not valid';
+  const absent = lab.workers.find((count) => cells.every(({ workers }) => workers !== count));
+  if (absent !== undefined) return `it has no cell of ${counted(absent, 'worker')}`;
   const empty = cells.find(
     (cell) =>
       (cell.feasible && notRunReason(cell) !== undefined) ||
@@ -108,15 +123,18 @@ function countCheck(
   };
 }
 
-/** No loss where chance decides how much: more than it varies by is worse. */
-function lostCheck(before: number[], now: number[]): Omit<Check, 'workers'> {
+/** Losses where chance decides how many: more than it varies by is worse. */
+function lostCheck(before: number[], now: number[], records: number): Omit<Check, 'workers'> {
   const most = Math.max(...before);
-  const limit = Math.floor(most + chanceTolerance(most));
+  const limit = mostLost(most, records);
   const lost = Math.max(...now);
   return {
     name: 'baseline.lost',
-    expected: `about ${counted(most, 'record')}, at most ${figure(limit)}`,
-    seen: counted(lost, 'record'),
+    expected:
+      most === 0
+        ? 'no lost record'
+        : `about ${counted(most, 'lost record')}, at most ${figure(limit)}`,
+    seen: counted(lost, 'lost record'),
     status: lost <= limit ? 'passed' : 'failed',
   };
 }
@@ -142,7 +160,7 @@ function cellChecks(baseline: Sweep, sweep: Sweep, was: Cell, is: Cell): Check[]
       countCheck('points', ...of('pointsStored'), 'point'),
       countCheck('tokens', ...of('chargedTokens'), 'charged token'),
     );
-  else checks.push(lostCheck(...of('recordsFailed')));
+  else checks.push(lostCheck(...of('recordsFailed'), was.completeness.records));
   // How many there are is chaotic; whether there are any is not.
   for (const [name, key, noun] of [
     ['429s', 'rateLimited', '429'],
@@ -174,7 +192,7 @@ function kneeCheck(was: number | null, is: number | null): Check {
  */
 export function compareWithBaseline(baseline: Sweep, sweep: Sweep): Check[] {
   const { bottleneck, knee } = sweep.verdict;
-  const checks: Check[] = [
+  const ofVerdict: Check[] = [
     {
       name: 'baseline.bottleneck',
       expected: baseline.verdict.bottleneck,
@@ -183,6 +201,9 @@ export function compareWithBaseline(baseline: Sweep, sweep: Sweep): Check[] {
     },
     kneeCheck(baseline.verdict.knee, knee),
   ];
+  const checks = hasVerdict(sweep)
+    ? ofVerdict
+    : ofVerdict.map((check) => ({ ...check, ...noVerdict }));
   for (const was of baseline.cells) {
     const is = sweep.cells.find(({ workers }) => workers === was.workers);
     const reason = is ? notRunReason(is) : 'not measured';

@@ -31,6 +31,17 @@ export function outcomeOf(checks: Check[], valid: boolean): Outcome {
   return some('missing') ? 'unknown' : 'passed';
 }
 
+/** Whether a run found what binds. */
+export const hasVerdict = ({ valid, verdict }: Sweep): boolean =>
+  valid && verdict.bottleneck !== 'undetermined';
+
+/** What is said of a check on a verdict where the run has none. */
+export const noVerdict = {
+  seen: 'the run could not find the bottleneck',
+  status: 'missing',
+  remedy: 'Follow the warnings of the run and repeat it.',
+} satisfies Partial<Check>;
+
 /** Why nothing can be said about a cell's run; undefined where it was run. */
 export function notRunReason({ feasible, command, seconds, memory }: Cell): string | undefined {
   if (command?.usable === false) return `failed: ${command.problem ?? 'see its log'}`;
@@ -71,7 +82,10 @@ export type LabCheck = {
   checks: Check[];
 };
 
-/** Puts assertions and the run together. That a run is valid is asserted where it is not: the reader must see why nothing passed. */
+/**
+ * Puts assertions and the run together. That a run is valid is asserted where it is not, and nothing that
+ * was seen in it passed or failed: the reader must see why.
+ */
 export function labCheck(sweep: Sweep, checks: Check[]): LabCheck {
   const { lab, engine, valid, cells, warnings } = sweep;
   const seen = warnings.length > 0 ? warnings.map(({ message }) => message).join(' ') : 'not valid';
@@ -82,7 +96,9 @@ export function labCheck(sweep: Sweep, checks: Check[]): LabCheck {
     engine,
     runs: Math.max(1, ...cells.map((cell) => runsOf(cell).length)),
     outcome: outcomeOf(checks, valid),
-    checks: valid ? checks : [run, ...checks],
+    checks: valid
+      ? checks
+      : [run, ...checks.map((check): Check => ({ remedy, ...check, status: 'missing' }))],
   };
 }
 

@@ -129,7 +129,10 @@ test('a run that is not valid has no verdict to judge, and passes nothing', () =
   const checks = checkExpectations(broken, { workers: 5, maxSeconds: 1 });
   expect(labCheck(broken, checks)).toMatchObject({
     outcome: 'unknown',
-    checks: [{ name: 'run', status: 'missing' }, { name: 'expect.maxSeconds' }],
+    checks: [
+      { name: 'run', status: 'missing' },
+      { name: 'expect.maxSeconds', status: 'missing', seen: '12 s', remedy: 'Run the lab again.' },
+    ],
   });
 });
 

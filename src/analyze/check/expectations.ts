@@ -1,6 +1,15 @@
 import type { Lab } from '../../model/lab.ts';
 import type { Bottleneck, Cell, Repeat, Sweep, Warning } from '../../model/sweep.ts';
-import { type Check, counted, figure, notRunReason, percent, runsOf } from './checks.ts';
+import {
+  type Check,
+  counted,
+  figure,
+  hasVerdict,
+  notRunReason,
+  noVerdict,
+  percent,
+  runsOf,
+} from './checks.ts';
 
 type Expect = Lab['expect'];
 
@@ -160,12 +169,10 @@ export function checkExpectations(sweep: Sweep, expect: Expect = sweep.lab.expec
   });
 
   const { verdict } = sweep;
-  const found = sweep.valid && verdict.bottleneck !== 'undetermined';
   const ofVerdict = (name: string, expected: string, result: Judged): Check => ({
     name: `expect.${name}`,
     expected,
-    ...(found ? result : missing('the run could not find the bottleneck')),
-    ...(!found && { remedy: 'Follow the warnings of the run and repeat it.' }),
+    ...(hasVerdict(sweep) ? result : noVerdict),
   });
   const checks = [...cellChecks];
   if (expect.bottleneck !== undefined)
