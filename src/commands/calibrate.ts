@@ -19,6 +19,7 @@ import {
 import { fileProblem } from '../file-problem.ts';
 import { checkLab, readLabFile } from '../lab-file.ts';
 import { completeLab, type Lab } from '../model/lab.ts';
+import { labs } from '../model/labs.ts';
 import { writeAtomically } from '../results.ts';
 import { UsageError } from '../usage-error.ts';
 import { commentedYaml, measuredIn } from './calibrate-yaml.ts';
@@ -160,6 +161,12 @@ function nameFor(out: string | undefined): string {
   return name || 'calibrated';
 }
 
+/** What a built-in lab is there to show, nobody else's lab has to. */
+function withoutBuiltInExpect(lab: Lab): Lab {
+  const builtIn = JSON.stringify(labs[lab.name]?.expect);
+  return JSON.stringify(lab.expect) === builtIn ? { ...lab, expect: {} } : lab;
+}
+
 /**
  * Fits a lab to what the user has: headers, latencies, an earlier `exec`. Without a LAB it starts from
  * that run's own, else from `linear`. Without `--out` the lab goes to stdout and the table to stderr.
@@ -182,7 +189,9 @@ export function calibrateLab(given: string | undefined, options: CalibrateOption
   };
   const name = given ?? 'linear';
   const fromRun = given === undefined && exec !== undefined;
-  const base = fromRun ? sweepOf().sweep.lab : checkLab(readLabFile(name), name);
+  const base = withoutBuiltInExpect(
+    fromRun ? sweepOf().sweep.lab : checkLab(readLabFile(name), name),
+  );
   const kept =
     given !== undefined && existsSync(given) && /[./\\]/.test(given)
       ? measuredIn(readFileSync(given, 'utf8'))

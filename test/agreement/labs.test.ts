@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { checkExpectations } from '../../src/analyze/check/expectations.ts';
 import type { Cell, Sweep } from '../../src/model/sweep.ts';
 
 const repeats = Number(process.env.KNEEPOINT_REPEATS ?? 2);
@@ -78,6 +79,10 @@ test(`k6 comes to the simulator's verdict in ${repeats} of ${repeats} runs of ev
       expect
         .soft(measured.verdict.recommendedWorkers, name)
         .toBe(simulated.verdict.recommendedWorkers);
+      const checks = checkExpectations(measured);
+      expect
+        .soft(checks.filter(({ status }) => status === 'failed' || status === 'missing'))
+        .toEqual([]);
       for (const [at, cell] of measured.cells.entries()) {
         const expected = simulated.cells[at]!;
         expect.soft(cell.feasible).toBe(expected.feasible);

@@ -12,7 +12,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { afterAll, expect, test } from 'vitest';
+import type { LabCheck } from '../../src/analyze/check/checks.ts';
 import type { Comparison } from '../../src/analyze/check/compare.ts';
+import { labFiles } from '../../src/model/labs.ts';
 import type { Sweep } from '../../src/model/sweep.ts';
 
 const cli = join(import.meta.dirname, '../../src/cli.ts');
@@ -81,6 +83,18 @@ test.each([
   expect(junit).toMatch(new RegExp(`<testcase[^>]*name="${name}[^>]*>\\s*<failure`));
 });
 
+test('without LAB every built-in lab shows what it is there for', () => {
+  const { status, stdout, stderr } = simulate('--json');
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  const { labs: results } = JSON.parse(stdout) as { labs: LabCheck[] };
+  expect(results.map(({ lab: name }) => name)).toEqual(Object.keys(labFiles));
+  for (const { checks } of results) {
+    const names = checks.map(({ name }) => name);
+    expect(names).toContain('expect.bottleneck');
+    expect(names).toContain('expect.minRecommendedWorkers');
+  }
+});
+
 test('over several labs one failure decides, then one that could not be judged', () => {
   expect(simulate(lab, missing, bad).status).toBe(1);
   expect(simulate(lab, missing).status).toBe(3);
@@ -126,7 +140,6 @@ const noCells = file(
 const damaged = file('damaged.json', '{"schema":"kneepoint.sweep/1"');
 test.each([
   [['check', empty], /^kneepoint: empty: expect is empty and there is no --baseline.*add/],
-  [['check'], /worked-example: expect is empty/],
   [['check', lab, '--engine', 'warp'], /--engine: "warp" is not one of k6, simulate/],
   [['check', lab, '--update-baseline'], /--update-baseline: give the file/],
   [['check', lab, '--repeats', '0'], /--repeats: must be a whole number from 1 to 100, got "0"/],

@@ -49,7 +49,7 @@ const dump = ({ rpm, tpm, model = small, date, more = '' }: Told) =>
   ].join('\r\n');
 
 describe('the 88 recorded answers', () => {
-  const file = new URL('../../test/fixtures/openai-embedding-headers.csv', import.meta.url);
+  const file = new URL('../../../test/fixtures/openai-embedding-headers.csv', import.meta.url);
   const rows = answers(readFileSync(file, 'utf8'));
 
   test('each are the tier that OpenAI publishes for such limits, and agree with a bucket of a minute', () => {

@@ -167,7 +167,7 @@ test('runs without a common worker count say that', () => {
 });
 
 test('lab differences come by field, also where one is silent', () => {
-  const lab = labs['openai-tier-1']!;
+  const lab = { ...labs['openai-tier-1']!, expect: {} };
   const other = {
     ...lab,
     workers: [1, 5],
