@@ -22,8 +22,16 @@ import { createVu } from './vu.ts';
 
 const from = (__ENV.FROM ?? 'tier-1') as TierName;
 const to = (__ENV.TO ?? 'tier-3') as TierName;
-const workers = Number(__ENV.WORKERS ?? 12);
-const speed = Number(__ENV.SPEED ?? 10);
+const positive = (name: string, text: string, isGood: (value: number) => boolean): number => {
+  const value = Number(text);
+  if (text.trim() === '' || !isGood(value))
+    throw new Error(
+      `${name}: must be a ${name === 'SPEED' ? '' : 'whole '}number over 0, got "${text}"`,
+    );
+  return value;
+};
+const workers = positive('WORKERS', __ENV.WORKERS ?? '12', (n) => Number.isInteger(n) && n > 0);
+const speed = positive('SPEED', __ENV.SPEED ?? '10', (n) => Number.isFinite(n) && n > 0);
 for (const tier of [from, to])
   if (!(tier in tiers)) throw new Error(`FROM, TO: no tier is named ${tier}; see kneepoint tiers`);
 const admin = {
