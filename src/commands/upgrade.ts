@@ -2,7 +2,7 @@ import { cheapestPath } from '../analyze/upgrade/path.ts';
 import { recommendedEnv } from '../analyze/upgrade/recommended-env.ts';
 import { createForecast } from '../analyze/upgrade/steady-state.ts';
 import { compareStrategies } from '../analyze/upgrade/strategies.ts';
-import { bestStep, upgradeLadder } from '../analyze/upgrade/upgrade.ts';
+import { bestStep, toldOf, upgradeLadder } from '../analyze/upgrade/upgrade.ts';
 import type { Lab } from '../model/lab.ts';
 import { renderLadder } from '../report/upgrade.ts';
 import { renderConfirmation } from '../report/upgrade-confirmation.ts';
@@ -32,7 +32,10 @@ function recordsOf(option: string, text: string): number {
   return value;
 }
 
-/** The ladder of a lab, or its strategies; exit code 0, 1 where `--confirm` does not agree. */
+/**
+ * The ladder of a lab, or its strategies. Exit code 0; 1 where `--confirm` does not agree; 3 where it could
+ * not measure, or where nobody can tell what binds.
+ */
 export async function upgrade(lab: Lab, options: UpgradeOptions): Promise<number> {
   const colour = process.stdout.isTTY === true && !process.env.NO_COLOR;
   const target =
@@ -51,7 +54,7 @@ export async function upgrade(lab: Lab, options: UpgradeOptions): Promise<number
   const strategies = options.strategies ? compareStrategies(lab) : undefined;
 
   const texts: string[] = [];
-  if (strategies) texts.push(renderStrategies(strategies, lab.openai.limits, { colour }));
+  if (strategies) texts.push(renderStrategies(strategies, lab, { colour }));
   else texts.push(renderLadder(ladder, { colour }));
   if (path) texts.push(renderPath(path, { colour }));
   texts.push(renderEnv(env, { colour }));
@@ -77,5 +80,6 @@ export async function upgrade(lab: Lab, options: UpgradeOptions): Promise<number
     };
     process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
   } else if (confirmation) process.stdout.write(renderConfirmation(confirmation, { colour }));
+  if (confirmation?.problem || toldOf(ladder.rows[0]!).bottleneck === 'undetermined') return 3;
   return confirmation && !confirmation.agrees ? 1 : 0;
 }

@@ -2,10 +2,18 @@
 
 import type { Path, PathStep } from '../analyze/upgrade/path.ts';
 import type { EnvBlock } from '../analyze/upgrade/recommended-env.ts';
+import { isSetting } from '../analyze/upgrade/steps.ts';
 import { painter } from './colours.ts';
-import { countOf, formatTime, grouped } from './figures.ts';
+import { countOf } from './figures.ts';
 import type { RenderOptions } from './upgrade.ts';
-import { daysText, dollars, priceText, secondsText, wrapped } from './upgrade-text.ts';
+import {
+  daysText,
+  dollars,
+  durationText,
+  priceText,
+  secondsText,
+  wrapped,
+} from './upgrade-text.ts';
 
 const names = (steps: { name: string }[]) => steps.map(({ name }) => name).join(' + ');
 
@@ -18,7 +26,7 @@ function answer({
   fastest = [],
   combinations,
 }: Path): string {
-  const goal = `${grouped(records)} records in ${formatTime(deadlineSeconds)}`;
+  const goal = `${countOf(records, 'record')} in ${durationText(deadlineSeconds)}`;
   const time = `${secondsText(outcome)} with ${countOf(outcome.recommendedWorkers, 'worker')}`;
   if (steps?.length === 0) return `The lab as it is does ${goal}: ${time}.`;
   if (steps)
@@ -36,7 +44,8 @@ function answer({
 function reasonFor({ step, without }: PathStep): string {
   const binds = without.bottleneck === 'none' ? 'all workers busy' : without.bottleneck;
   const lacking = without.seconds === null ? without.problem : `${secondsText(without)} (${binds})`;
-  return `${step.name}: without it ${lacking}. It asks for: ${priceText(step)}.`;
+  const asks = isSetting(step) ? 'It is free' : `It asks for: ${priceText(step)}`;
+  return `${step.name}: without it ${lacking}. ${asks}.`;
 }
 
 export function renderPath(path: Path, { colour, width = 80 }: RenderOptions): string {
@@ -66,7 +75,7 @@ export function renderEnv(blocks: EnvBlock[], { colour, width = 80 }: RenderOpti
   return `${paint('bold', 'Recommended .env')}\n${blocks
     .map(({ title, env, why }) =>
       [
-        wrapped(`# ${title}. ${why}`, width, 0).replaceAll('\n', '\n# '),
+        wrapped(`# ${title}. ${why}`, width, 2).replaceAll('\n  ', '\n# '),
         ...Object.entries(env).map(([key, value]) => `${key}=${value}`),
       ].join('\n'),
     )

@@ -1,5 +1,6 @@
 /** The strategies beside doing nothing, as text for a terminal. */
 import type { Interval, Strategies } from '../analyze/upgrade/strategies.ts';
+import type { Lab } from '../model/lab.ts';
 import { type Paint, painter } from './colours.ts';
 import { countOf, grouped } from './figures.ts';
 import { limiterSnippet, type SnippetLimits } from './snippets.ts';
@@ -8,7 +9,8 @@ import { tableLines, wrapped } from './upgrade-text.ts';
 
 /** Mean and half the width of its interval, where it has one that shows. */
 function intervalText({ mean, high }: Interval, digits: number): string {
-  const text = (value: number) => (digits > 0 ? value.toFixed(digits) : grouped(value));
+  const text = (value: number) =>
+    digits > 0 && value < 1_000 ? value.toFixed(digits) : grouped(value);
   const half = high - mean;
   return half < 0.5 * 10 ** -digits ? text(mean) : `${text(mean)} ±${text(half)}`;
 }
@@ -25,16 +27,20 @@ const snippetBlock = (limits: SnippetLimits, paint: Paint): string[] => [
   limiterSnippet('python', limits),
 ];
 
+/** Share of the limits that the snippet keeps to where no limiter was chosen. */
+const carefulShare = 0.95;
+
 /** Table, the settings to use, and a limiter to paste. */
 export function renderStrategies(
   strategies: Strategies,
-  limits: Omit<SnippetLimits, 'share'>,
+  given: Lab,
   { colour, width = 80 }: RenderOptions,
 ): string {
+  const { limits, latency } = given.openai;
   const paint = painter(colour);
-  const { lab, workers, records, seeds, results, best, why } = strategies;
+  const { lab, workers, records, labRecords, seeds, results, best, why } = strategies;
   const body = results.map((result) => [
-    result.name,
+    result.workers === workers ? result.name : `${result.name} (${result.workers})`,
     intervalText(result.seconds, 1),
     percent(result.timeRatio),
     intervalText(result.refused, 0),
@@ -45,6 +51,22 @@ export function renderStrategies(
   const chosen = results.find(({ name }) => name === best)!;
   const isLossy = results.some(({ recordsLost }) => recordsLost.mean > 0);
   const hasLimit = limits.rpm !== undefined || limits.tpm !== undefined;
+  const share = chosen.share ?? carefulShare;
+  const otherWorkers = results.some((result) => result.workers !== workers)
+    ? ' A number in brackets is a worker count of its own.'
+    : '';
+  const size =
+    records === labRecords
+      ? ''
+      : ` ${countOf(records, 'record')} instead of the lab's ${grouped(labRecords)}, so that rates settle.`;
+  const claimsShort =
+    chosen.claims < chosen.workers
+      ? `The lab's own ${countOf(labRecords, 'record')} are ${countOf(chosen.claims, 'claim')} then: no more than ${countOf(chosen.claims, 'worker')} ${chosen.claims === 1 ? 'has' : 'have'} work, as the ladder says.`
+      : undefined;
+  const batchCaveat =
+    latency.perThousandTokens === undefined
+      ? 'Batches: the lab says that a request takes as long whatever it holds (openai.latency.perThousandTokens is not set); an assumption.'
+      : undefined;
   const blocks = [
     [
       paint(
@@ -61,13 +83,14 @@ export function renderStrategies(
     ],
     [
       wrapped(
-        `Simulated over ${seeds} seeds, the same for each strategy; ± is the 95 % interval of the mean. Time is against doing nothing, Tries are requests for each success. Buckets start empty, as in production.`,
+        `Simulated over ${seeds} seeds, the same for each strategy; ± is the 95 % interval of the mean. Time is against doing nothing, Tries are requests for each success. Buckets start empty, as in production.${otherWorkers}${size}`,
         width,
         0,
       ),
       ...(isLossy
         ? [wrapped('Where records are lost, a short time is no gain: they are missing.', width, 0)]
         : []),
+      ...(batchCaveat ? [wrapped(batchCaveat, width, 0)] : []),
     ],
     [
       paint('green', wrapped(`Use "${best}": ${why}.`, width, 0)),
@@ -75,12 +98,15 @@ export function renderStrategies(
       ...chosen.settings
         .filter((line) => !line.startsWith('MAX_WORKERS'))
         .map((line) => `  ${line}`),
+      ...(claimsShort ? [wrapped(claimsShort, width, 0)] : []),
     ],
-    hasLimit ? snippetBlock({ ...limits, share: 0.95 }, paint) : [],
+    hasLimit ? snippetBlock({ ...limits, share }, paint) : [],
     hasLimit
       ? [
           wrapped(
-            'The snippet keeps to 95 %: a twentieth slower, with room for clocks, other users of the quota and texts that are charged more than bytes / 4.',
+            share === 1
+              ? 'The snippet keeps to 100 %, as simulated. Set share to 0.95 for room for clocks, other users of the quota and texts that are charged more than bytes / 4: a twentieth slower.'
+              : `The snippet keeps to ${Math.round(share * 100)} %, with room for clocks, other users of the quota and texts that are charged more than bytes / 4.`,
             width,
             0,
           ),

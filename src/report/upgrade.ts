@@ -1,31 +1,47 @@
 /** The ladder, the path and the `.env` blocks as text for a terminal. */
-import { usdText } from '../analyze/upgrade/cost.ts';
-import { bestStep, type Ladder, type Outcome, type Row } from '../analyze/upgrade/upgrade.ts';
+import { isSetting, type Step } from '../analyze/upgrade/steps.ts';
+import {
+  bestSetting,
+  bestStep,
+  firstPurchase,
+  type Ladder,
+  type Outcome,
+  type Row,
+  toldOf,
+} from '../analyze/upgrade/upgrade.ts';
+import { figure, workersText } from '../analyze/wording.ts';
 import { type Paint, painter } from './colours.ts';
-import { countOf, grouped, nothing, printable, short } from './figures.ts';
+import { countOf, formatShare, grouped, nothing, printable, short } from './figures.ts';
 import { bottleneckName } from './terminal.ts';
-import { priceText, secondsText, tableLines, wrapped } from './upgrade-text.ts';
+import { dollars, priceText, secondsText, tableLines, wrapped } from './upgrade-text.ts';
 
-const kneeText = ({ knee }: Outcome) =>
-  knee === null ? nothing : String(Math.round(knee * 100) / 100);
+const kneeText = ({ knee }: Outcome) => (knee === null ? nothing : figure(knee));
 
-function gainText({ step, gain, gainsNothing, sameAs, atLab, atTarget }: Row): string {
+/** Shares of the records that are shown as lost; less would be 0 %. */
+const shownLoss = 0.005;
+/** How many times as fast a step must be for its factor not to read as 1.0. */
+const shownSlower = 0.95;
+
+function gainText(row: Row): string {
+  const { step, gain, gainsNothing, sameAs } = row;
+  const { lostShare, seconds } = toldOf(row);
+  if (lostShare >= shownLoss) return `loses ${formatShare(lostShare)}`;
   if (!step) return '';
-  if (gainsNothing) return 'gains nothing';
-  if (gain === null) return (atTarget ?? atLab).seconds === null ? nothing : 'now it fits';
-  return sameAs ? `as ${sameAs.split(',')[0]}` : `${gain < 10 ? gain.toFixed(1) : grouped(gain)}x`;
+  const factor = (value: number) => `${value < 10 ? value.toFixed(1) : grouped(value)}x`;
+  if (gainsNothing) return gain !== null && gain < shownSlower ? factor(gain) : 'gains nothing';
+  if (gain === null) return seconds === null ? nothing : 'now it fits';
+  return sameAs ? `as ${sameAs.split(',')[0]}` : factor(gain);
 }
 
 function ladderTable({ lab, targetRecords, rows }: Ladder, paint: Paint): string[] {
-  const told = (row: Row) => row.atTarget ?? row.atLab;
   const body = rows.map((row) => [
     row.step?.name ?? 'now',
-    String(told(row).recommendedWorkers),
-    kneeText(told(row)),
+    String(toldOf(row).recommendedWorkers),
+    kneeText(toldOf(row)),
     secondsText(row.atLab),
     ...(row.atTarget ? [secondsText(row.atTarget)] : []),
     gainText(row),
-    told(row).bottleneck,
+    toldOf(row).seconds === null ? nothing : toldOf(row).bottleneck,
   ]);
   const heading = [
     'Step',
@@ -46,17 +62,17 @@ function ladderTable({ lab, targetRecords, rows }: Ladder, paint: Paint): string
 
 function costBlock(ladder: Ladder, width: number): string[] {
   const { lab, rows } = ladder;
-  const now = rows[0]!.atTarget ?? rows[0]!.atLab;
+  const now = toldOf(rows[0]!);
   const tokens =
     now.tokensUsd === undefined
       ? `Tokens: unknown, no price of ${printable(lab.openai.model)} is known.`
-      : `Tokens of ${grouped(now.records)} records: ${usdText(now.tokensUsd)}, the same at every step (bytes / 4 at the published price of ${printable(lab.openai.model)}).`;
+      : `Tokens of ${countOf(now.records, 'record')}: ${dollars(now.tokensUsd)}, the same at every step (bytes / 4 at the published price of ${printable(lab.openai.model)}).`;
   const lines = rows.flatMap((row) => {
-    if (!row.step || row.step.kind === 'pool' || row.step.kind === 'batch') return [];
-    const planUsd = (row.atTarget ?? row.atLab).planUsd;
+    if (!row.step || isSetting(row.step)) return [];
+    const { planUsd } = toldOf(row);
     const run =
       row.step.kind === 'qdrant' && planUsd !== undefined
-        ? `, ${usdText(planUsd)} for this run`
+        ? `, ${dollars(planUsd)} for this run`
         : '';
     return [
       `  ${row.step.name.padEnd(12)} ${wrapped(`${priceText(row.step)}${run}`, width - 15, 15)}`,
@@ -78,22 +94,50 @@ function costBlock(ladder: Ladder, width: number): string[] {
   ];
 }
 
-/** What one sentence says of the ladder. */
+/** What a step brings: `5.5 times as fast with 12 workers, and then openai-tpm binds next`. */
+function gainSentence(row: Row): string {
+  const after = toldOf(row);
+  const { knee, recommendedWorkers, bottleneck } = after;
+  const isOver = knee !== null && knee < 1 && bottleneck.startsWith('openai-');
+  const then = isOver
+    ? `that one worker is over the limit (${bottleneck}) and has to wait`
+    : bottleneck === 'none'
+      ? 'then nothing binds within the matrix'
+      : `then ${bottleneck} binds next${knee === null ? '' : `, at ${workersText(knee)}`}`;
+  return `${short(row.gain ?? 1)} times as fast with ${countOf(recommendedWorkers, 'worker')}, and ${then}`;
+}
+
+/** What is left where no single step makes the records fit into the database's memory. */
+function splitSentence({ lab, rows }: Ladder): string {
+  const held = rows.map(({ step }) => ({
+    name: step?.name ?? 'the lab as it is',
+    points: (step?.change(lab) ?? lab).qdrant.memoryPoints,
+  }));
+  const most = held.reduce((a, b) => (b.points > a.points ? b : a));
+  const records = Math.floor(most.points / lab.workload.chunksPerRecord);
+  return `No single step changes that. The most, ${most.name}, holds ${countOf(records, 'record')}: split them over several clusters, or set qdrant.memoryPoints to what yours holds.`;
+}
+
+/** What a few sentences say of the ladder. */
 function summary(ladder: Ladder): string {
-  const { rows } = ladder;
-  const now = rows[0]!.atTarget ?? rows[0]!.atLab;
-  const best = bestStep(ladder);
-  const binds =
-    now.bottleneck === 'none'
-      ? `Nothing binds up to ${countOf(Math.max(...ladder.lab.workers), 'worker')}.`
-      : `${bottleneckName(now.bottleneck)} (${now.bottleneck}) ${now.knee === null ? 'is in the way' : `is full at ${countOf(Math.round(now.knee * 100) / 100, 'worker')}`}.`;
+  const { rows, lab } = ladder;
+  const now = toldOf(rows[0]!);
+  const named = ({ name, what }: Step) => `${name} (${what})`;
   if (now.seconds === null) {
     const best = bestStep(ladder);
     const way = best
-      ? `The first step that changes that is ${best.step.name} (${best.step.what}).`
-      : 'No single step changes that.';
-    return `As it is, ${grouped(now.records)} records can't be done: ${now.problem}. ${way}`;
+      ? `The first step that changes that is ${named(best.step)}.`
+      : secondsText(now) === "won't fit"
+        ? splitSentence(ladder)
+        : 'No single step changes that.';
+    return `As it is, ${countOf(now.records, 'record')} can't be done: ${now.problem}. ${way}`;
   }
+  if (now.bottleneck === 'undetermined')
+    return `What binds can't be told, so no step can be recommended. ${now.doubt ?? 'Run more records, or a wider matrix.'}`;
+  const binds =
+    now.bottleneck === 'none'
+      ? `Nothing binds up to ${countOf(Math.max(...lab.workers), 'worker')}.`
+      : `${bottleneckName(now.bottleneck)} (${now.bottleneck}) is ${now.knee === null ? 'in the way' : `full at ${workersText(now.knee)}`}.`;
   const useless = rows
     .filter(
       ({ step, gainsNothing }) =>
@@ -104,13 +148,15 @@ function summary(ladder: Ladder): string {
     useless.length > 0
       ? ` ${useless.join(', ')} gain${useless.length === 1 ? 's' : ''} nothing.`
       : '';
-  if (!best) return `${binds}${none} No single step gains anything.`;
-  const after = best.atTarget ?? best.atLab;
-  const then =
-    after.bottleneck === 'none'
-      ? 'nothing binds within the matrix'
-      : `${after.bottleneck} binds next${after.knee === null ? '' : `, at ${countOf(Math.round(after.knee * 100) / 100, 'worker')}`}`;
-  return `${binds}${none} The first step that helps is ${best.step.name} (${best.step.what}): it is ${short(best.gain ?? 1)} times as fast, and then ${then}.`;
+  const [setting, bought] = [bestSetting(ladder), firstPurchase(ladder)];
+  if (!setting && !bought) return `${binds}${none} No single step gains anything.`;
+  const freeSentence = setting
+    ? ` Free to set: ${named(setting.step)}: ${gainSentence(setting)}.`
+    : '';
+  const purchase = bought
+    ? ` ${setting ? 'Of what is bought, the' : 'The'} first step that helps is ${named(bought.step)}: ${gainSentence(bought)}.`
+    : '';
+  return `${binds}${none}${freeSentence}${purchase}`;
 }
 
 export type RenderOptions = { colour: boolean; width?: number };
@@ -119,7 +165,9 @@ export type RenderOptions = { colour: boolean; width?: number };
 export function renderLadder(ladder: Ladder, { colour, width = 80 }: RenderOptions): string {
   const { lab, targetRecords, rows } = ladder;
   const paint = painter(colour);
-  const extrapolated = rows.some(({ atTarget }) => atTarget?.by === 'extrapolation');
+  const extrapolated = rows.some(
+    ({ atTarget }) => atTarget?.by === 'extrapolation' && atTarget.seconds !== null,
+  );
   const problems = new Map<string, string[]>();
   for (const { step, atLab, atTarget } of rows) {
     const { problem } = atTarget ?? atLab;
@@ -132,6 +180,7 @@ export function renderLadder(ladder: Ladder, { colour, width = 80 }: RenderOptio
           `${grouped(targetRecords!)} records are extrapolated: settled rates are simulated; bucket bursts, daily limits, index backlog and the last round follow by formula.`,
         ]
       : []),
+    ...ladder.notes,
     'Times are at the recommended workers of each step: they get no 429, unless one worker alone is over the knee. One step at a time, against now.',
     ...(lab.qdrant.plan === 'unlimited'
       ? ['Qdrant "unlimited" is no product: set qdrant.plan to compare plans.']

@@ -13,7 +13,7 @@ export type Confirmation = {
   /** Whether both times and the gain are within the tolerance of what was predicted. */
   agrees: boolean;
   tolerance: number;
-  /** Why the measurements can't be used, if so. */
+  /** Which measurements can't be used and why, in sentences; if so. */
   problem?: string;
 };
 
@@ -29,14 +29,23 @@ const measuredOf = ({ workers, seconds, predictedSeconds }: Cell): Measured => (
   predictedSeconds,
 });
 
+/** Why one side's run was not valid, undefined where it was. */
+function problemOf(side: string, { valid, warnings }: Sweep): string | undefined {
+  if (valid) return undefined;
+  const [first] = warnings;
+  return `the run of "${side}" was not valid. ${first ? `${first.message} ${first.remedy}` : 'It does not say why.'}`;
+}
+
 /** Compares the sweeps of one cell each before and after a step with their predictions. */
 export function confirmationOf(step: string, before: Sweep, after: Sweep): Confirmation {
   const [from, to] = [measuredOf(before.cells[0]!), measuredOf(after.cells[0]!)];
   const gain = from.seconds / to.seconds;
   const predictedGain = from.predictedSeconds / to.predictedSeconds;
-  const invalid = [before, after].find(({ valid }) => !valid);
+  const problems = [problemOf('now', before), problemOf(step, after)].filter(
+    (problem) => problem !== undefined,
+  );
   const agrees =
-    !invalid &&
+    problems.length === 0 &&
     within(from.seconds, from.predictedSeconds) &&
     within(to.seconds, to.predictedSeconds) &&
     within(gain, predictedGain);
@@ -48,6 +57,6 @@ export function confirmationOf(step: string, before: Sweep, after: Sweep): Confi
     predictedGain,
     agrees,
     tolerance,
-    ...(invalid && { problem: 'one of the two runs was not valid' }),
+    ...(problems.length > 0 && { problem: problems.join(' ') }),
   };
 }

@@ -1,11 +1,18 @@
-/** The test plan's three `.env` blocks, each with the sentence that says where it comes from. */
+/** The test plan's three `.env` blocks. Each is a lab that the ladder judged, and says why. */
 import type { Lab } from '../../model/lab.ts';
-import { bestStep, type Ladder, type Outcome } from './upgrade.ts';
+import { exactly, figure, workersText } from '../wording.ts';
+import { isSetting } from './steps.ts';
+import { type Ladder, type Outcome, type Row, toldOf, worthwhile } from './upgrade.ts';
 
 export type EnvBlock = {
   title: 'Conservative' | 'Aggressive' | 'Memory-constrained';
-  env: { MAX_WORKERS: number; BATCH_SIZE: number; MYSQL_POOL_SIZE: number };
-  /** One sentence. */
+  env: {
+    MAX_WORKERS: number;
+    BATCH_SIZE: number;
+    MYSQL_POOL_SIZE: number;
+    /** Records that a worker claims at a time; only where it is not what the lab says. */
+    CLAIM_SIZE?: number;
+  };
   why: string;
 };
 
@@ -17,77 +24,139 @@ const headroom = 0.8;
 /** Workers of the test plan's small machine. */
 const fewWorkers = 2;
 
-const workersText = (count: number) => `${count} worker${count === 1 ? '' : 's'}`;
-const tenth = (value: number) => Math.round(value * 10) / 10;
-
-const block = (
+/** The block of a lab that was judged. `given` is the ladder's own lab. */
+function block(
   title: EnvBlock['title'],
+  given: Lab,
+  judged: Lab,
   workers: number,
-  batchSize: number,
   why: string,
-): EnvBlock => ({
-  title,
-  env: { MAX_WORKERS: workers, BATCH_SIZE: batchSize, MYSQL_POOL_SIZE: poolFor(workers) },
-  why,
-});
+): EnvBlock {
+  const { batchSize, recordsPerClaim } = judged.workload;
+  return {
+    title,
+    env: {
+      MAX_WORKERS: workers,
+      BATCH_SIZE: batchSize,
+      // Never more connections than the lab has: with more it was not judged.
+      MYSQL_POOL_SIZE: Math.min(judged.mysql.poolSize, poolFor(workers)),
+      ...(recordsPerClaim !== given.workload.recordsPerClaim && { CLAIM_SIZE: recordsPerClaim }),
+    },
+    why,
+  };
+}
 
 function conservative(lab: Lab, now: Outcome): EnvBlock {
-  const full = now.knee ?? now.recommendedWorkers;
-  const workers = Math.max(1, Math.min(now.recommendedWorkers, Math.floor(full * headroom + 1e-9)));
-  const why =
-    now.knee === null
-      ? `Nothing binds up to ${workersText(now.recommendedWorkers)}; this is 80 % of them, for what the lab does not know of.`
-      : `${now.bottleneck} is full at ${tenth(now.knee)} workers; this stays at or under 80 % of that, or at the one worker that there must be.`;
-  return block('Conservative', workers, lab.workload.batchSize, why);
+  const { recommendedWorkers: most, knee, bottleneck } = now;
+  const of = (workers: number, why: string) => block('Conservative', lab, lab, workers, why);
+  if (bottleneck === 'undetermined')
+    return of(most, `What binds is not known; ${workersText(most)} can be relied on.`);
+  // Texts and other users of a quota can't use up claims.
+  if (bottleneck === 'work-units')
+    return of(most, `There is work for ${workersText(most)}: more would have nothing to do.`);
+  const workers = Math.max(1, Math.min(most, Math.floor((knee ?? most) * headroom + 1e-9)));
+  if (knee === null)
+    return of(
+      workers,
+      workers < most
+        ? `Nothing binds up to ${workersText(most)}; this is 80 % of them, for what the lab does not know of.`
+        : `Nothing binds with ${workersText(most)}; there must be one.`,
+    );
+  const full = `${bottleneck} is full at ${workersText(knee)}`;
+  return of(
+    workers,
+    workers <= knee * headroom
+      ? `${full}; this stays at or under 80 % of that.`
+      : `${full}; there must be one worker, so there is no 20 % to spare.`,
+  );
 }
+
+/** The row for more workers than now: the first that is bought, or else the setting that gains most. */
+function rowForMore({ rows }: Ladder, now: Outcome): Row | undefined {
+  const more = rows.filter(
+    (row) =>
+      row.step &&
+      !row.gainsNothing &&
+      (row.gain ?? Infinity) >= worthwhile &&
+      toldOf(row).recommendedWorkers > now.recommendedWorkers,
+  );
+  const bought = more.find(({ step }) => !isSetting(step!));
+  return bought ?? more.sort((a, b) => (b.gain ?? 0) - (a.gain ?? 0))[0];
+}
+
+const kneeText = ({ knee }: Outcome) => (knee === null ? 'beyond the matrix' : figure(knee));
 
 function aggressive(ladder: Ladder, now: Outcome): EnvBlock {
   const { lab } = ladder;
-  const { batchSize } = lab.workload;
-  const best = bestStep(ladder);
-  const isBought = best && best.step.kind !== 'batch' && best.step.kind !== 'pool';
-  if (!best || !isBought)
-    return block(
-      'Aggressive',
-      now.recommendedWorkers,
-      batchSize,
-      now.bottleneck === 'none'
-        ? `It scales to ${workersText(now.recommendedWorkers)}, the end of the matrix.`
-        : `The most workers before ${now.bottleneck} binds; nothing that can be bought moves it.`,
+  const of = (judged: Lab, { recommendedWorkers }: Outcome, why: string) =>
+    block('Aggressive', lab, judged, recommendedWorkers, why);
+  const { recommendedWorkers: most, bottleneck } = now;
+  if (bottleneck === 'none')
+    return of(lab, now, `It scales to ${workersText(most)}, the end of the matrix.`);
+  if (bottleneck === 'undetermined')
+    return of(lab, now, 'What binds is not known, so nothing more can be promised.');
+  const row = rowForMore(ladder, now);
+  if (!row?.step)
+    return of(
+      lab,
+      now,
+      `The most workers that run well while ${bottleneck} binds; no single step makes more of them worth it.`,
     );
-  const after = best.atTarget ?? best.atLab;
-  return block(
-    'Aggressive',
-    after.recommendedWorkers,
-    batchSize,
-    `Only after the step to ${best.step.name}, which moves the knee from ${now.knee === null ? 'none' : tenth(now.knee)} to ${after.knee === null ? 'beyond the matrix' : tenth(after.knee)}; without it, use ${now.recommendedWorkers}.`,
+  const after = toldOf(row);
+  const { name } = row.step;
+  const moves = `moves the knee from ${kneeText(now)} to ${kneeText(after)}; without it, use ${most}.`;
+  return of(
+    row.step.change(lab),
+    after,
+    isSetting(row.step)
+      ? `With ${name}, which is free and ${moves}`
+      : `Only after the step to ${name}, which ${moves}`,
   );
 }
 
-function memoryConstrained(ladder: Ladder, now: Outcome): EnvBlock {
-  const { lab, rows } = ladder;
+function memoryConstrained({ lab, rows }: Ladder, now: Outcome): EnvBlock {
   const { memoryMb, baseMemoryMb } = lab.worker;
-  const workers = Math.min(fewWorkers, now.recommendedWorkers);
-  const heldMb = Math.round(baseMemoryMb + workers * memoryMb);
-  const doubled = rows.find(
-    ({ step }) =>
-      step?.kind === 'batch' && step.change(lab).workload.batchSize === 2 * lab.workload.batchSize,
+  const twice = 2 * lab.workload.batchSize;
+  const row = rows.find(
+    ({ step }) => step?.kind === 'batch' && step.change(lab).workload.batchSize === twice,
   );
-  const batch = doubled?.step?.change(lab).workload;
-  const held = `${workersText(workers)} hold ${heldMb} MiB, 80 % of ${tenth(heldMb / 0.8 / 1_024)} GiB`;
+  const larger = row && toldOf(row);
+  const isUsable =
+    larger &&
+    larger.seconds !== null &&
+    larger.bottleneck !== 'undetermined' &&
+    larger.lostShare <= now.lostShare;
+  const outcome = isUsable ? larger : now;
+  const judged = isUsable ? row!.step!.change(lab) : lab;
+  const workers = Math.min(fewWorkers, outcome.recommendedWorkers);
+  const heldMb = Math.round(baseMemoryMb + workers * memoryMb);
+  const held = `${workersText(workers)} ${workers === 1 ? 'holds' : 'hold'} ${exactly(heldMb)} MiB, 80 % of ${figure(Math.round((heldMb / 0.8 / 1_024) * 10) / 10)} GiB`;
+  const isOver = outcome.knee !== null && outcome.knee < workers;
+  const waits = isOver
+    ? ` It is over the knee (${outcome.bottleneck}, ${figure(outcome.knee!)}): it has to wait.`
+    : '';
   return block(
     'Memory-constrained',
+    lab,
+    judged,
     workers,
-    batch?.batchSize ?? lab.workload.batchSize,
-    batch
-      ? `${held}; larger batches save requests, if a worker claims ${batch.recordsPerClaim} records at a time to fill them.`
-      : `${held}; larger batches are not possible here.`,
+    isUsable
+      ? `${held}; batches of ${twice} save requests, as in the row "${row!.step!.name}".${waits}`
+      : `${held}; larger batches don't help here.${waits}`,
   );
 }
 
 /** The blocks for a lab, from its own ladder. */
 export function recommendedEnv(ladder: Ladder): EnvBlock[] {
-  const first = ladder.rows[0]!;
-  const now = first.atTarget ?? first.atLab;
-  return [conservative(ladder.lab, now), aggressive(ladder, now), memoryConstrained(ladder, now)];
+  const now = toldOf(ladder.rows[0]!);
+  const blocks = [
+    conservative(ladder.lab, now),
+    aggressive(ladder, now),
+    memoryConstrained(ladder, now),
+  ];
+  if (now.seconds !== null) return blocks;
+  return blocks.map(({ why, ...rest }) => ({
+    ...rest,
+    why: `${why} Even so, ${exactly(now.records)} records can't be done.`,
+  }));
 }

@@ -18,6 +18,7 @@ test('no strategy beats the limit: what loses nothing takes as long as the token
   for (const { name, seconds, recordsLost } of compared.results) {
     if (recordsLost.mean > 0) continue;
     expect(seconds.mean, name).toBeGreaterThan(least * 0.999);
+    // So few workers are fewer than the limit feeds: 2 of 2.5.
     if (name !== 'fewer workers') expect(seconds.mean, name).toBeLessThan(least * 1.07);
   }
 });
@@ -47,8 +48,8 @@ test('waits without jitter spend more 429s than with, and those more than withou
 });
 
 test('retries that are counted lose records, fewer the more there are; AIMD loses none', () => {
-  const lost = ['no retries', '2 retries (default)', '5 retries', '10 retries'].map(
-    (name) => named(`SDK, ${name}`).recordsLost,
+  const lost = ['no retries', '2 retries', '5 retries', '10 retries'].map(
+    (name) => named(`openai-node-7, ${name}`).recordsLost,
   );
   for (const [at, { low }] of lost.slice(0, -1).entries())
     expect(low).toBeGreaterThan(lost[at + 1]!.high);
@@ -68,4 +69,32 @@ test('where nothing is refused, no limiter is recommended', () => {
   const linear = compareStrategies(labs.linear!, { seeds: 3 });
   expect(linear.why).toContain('no limit refuses anything');
   expect(linear.best).not.toContain('limiter');
+});
+
+test('memory at most 80 % full, whatever is asked for', () => {
+  // 12 workers of 525 MB are 77 % of 8 GiB, 13 are 83 %.
+  const { workers, results } = compareStrategies(labs['memory-8gb']!, { workers: 20, seeds: 2 });
+  expect(workers).toBe(12);
+  for (const { workers: count, name } of results) expect(count, name).toBeLessThanOrEqual(12);
+});
+
+test('where claims are too few, the records stay what they are and idle workers are not recommended', () => {
+  const { records, results } = compareStrategies(labs['two-batches']!, { seeds: 2 });
+  expect(records).toBe(100);
+  const few = results.find(({ name }) => name === 'fewer workers')!;
+  expect(few.workers).toBe(2);
+  expect(few.timeRatio.mean).toBeCloseTo(1, 6);
+  const large = results.find(({ name }) => name === 'batch 200, claim 50')!;
+  expect(large).toMatchObject({ workers: 2, claims: 2 });
+});
+
+test("a client's own retries are named as its library names them", () => {
+  const python = { ...labs['openai-tier-1']!.worker, client: 'openai-python-3' as const };
+  const { results } = compareStrategies(
+    { ...labs['openai-tier-1']!, worker: python },
+    { seeds: 2 },
+  );
+  const five = results.find(({ name }) => name === 'openai-python-3, 5 retries')!;
+  expect(five.settings).toEqual(['max_retries=5']);
+  expect(named('openai-node-7, 5 retries').settings).toEqual(['maxRetries: 5']);
 });

@@ -6,12 +6,14 @@
 import { createAimd, createPace, type Gate } from '../../model/client-limit.ts';
 import type { Lab } from '../../model/lab.ts';
 import type { ClientProfile } from '../../model/retry.ts';
+import type { Verdict } from '../../model/sweep.ts';
+import { createWorkload } from '../../model/workload.ts';
 import { memoryOf, type RawCell, simulateCell } from '../../simulate/cell.ts';
 import { simulateSweep } from '../analyze.ts';
+import { memoryShare } from '../diagnosis/ladder.ts';
 import { studentQuantile } from '../welch.ts';
 import { stepsFor } from './steps.ts';
 import { tellingRecords } from './upgrade.ts';
-
 /** Mean over seeds and its 95 % interval by Student's t. */
 export type Interval = { mean: number; low: number; high: number };
 
@@ -23,12 +25,17 @@ export type Strategy = {
   lab: Lab;
   /** A limit that all workers share, afresh for each run. */
   gate?: (lab: Lab) => Gate;
+  /** Share of the limits that a shared limiter keeps to, in (0, 1]. */
+  share?: number;
 };
 
 export type StrategyResult = {
   name: string;
   settings: string[];
   workers: number;
+  /** Claims that the lab's own records make: no more workers than that have work. */
+  claims: number;
+  share?: number;
   seconds: Interval;
   refused: Interval;
   recordsLost: Interval;
@@ -39,8 +46,11 @@ export type StrategyResult = {
 
 export type Strategies = {
   lab: string;
+  /** Of doing nothing, and of each strategy that does not change them. */
   workers: number;
+  /** The lab's own, or as many as it takes for rates to settle. */
   records: number;
+  labRecords: number;
   seeds: number;
   results: StrategyResult[];
   /** Name of the one to use, and why. */
@@ -67,6 +77,17 @@ const paceOf = (share: number) => (lab: Lab) =>
     start: 'empty',
   });
 
+/** The simulator's verdict, as the ladder has it. */
+const verdictOf = (lab: Lab, records: number): Verdict =>
+  simulateSweep(
+    { ...lab, workload: { ...lab.workload, records } },
+    { kneepoint: '', node: '', labHash: '' },
+  ).verdict;
+
+/** How the two SDKs call the number of tries after the first. */
+const retrySetting = (sdk: ClientProfile, retries: number): string =>
+  sdk.startsWith('openai-node') ? `maxRetries: ${retries}` : `max_retries=${retries}`;
+
 /** The strategies for a lab with so many workers; the first is doing nothing. */
 export function strategiesFor(lab: Lab, workers: number, recommendedWorkers: number): Strategy[] {
   const { client } = lab.worker;
@@ -81,8 +102,8 @@ export function strategiesFor(lab: Lab, workers: number, recommendedWorkers: num
   const few = Math.min(workers, recommendedWorkers);
   const same = { workers, lab };
   const sdkStrategy = (retries: number, name: string): Strategy => ({
-    name,
-    settings: [`max_retries=${retries}`],
+    name: `${sdk}, ${name}`,
+    settings: [retrySetting(sdk, retries)],
     workers,
     lab: withClient(sdk, retries),
   });
@@ -91,6 +112,7 @@ export function strategiesFor(lab: Lab, workers: number, recommendedWorkers: num
     name: `shared limiter at ${share * 100} %`,
     settings: [`one limiter for all workers, ${share * 100} % of the limits (see the snippet)`],
     gate: paceOf(share),
+    share,
   });
   const rule = (name: string, profile: ClientProfile, setting: string): Strategy => ({
     name,
@@ -107,12 +129,17 @@ export function strategiesFor(lab: Lab, workers: number, recommendedWorkers: num
         const changed = change(lab);
         const { batchSize, recordsPerClaim } = changed.workload;
         const settings = [`BATCH_SIZE=${batchSize}`, `${recordsPerClaim} records a claim`];
-        return { name, settings, workers, lab: changed };
+        // As in the ladder: with larger batches a limit or the claims may be full with fewer workers.
+        const count = Math.min(
+          workers,
+          verdictOf(changed, lab.workload.records).recommendedWorkers,
+        );
+        return { name, settings, workers: count, lab: changed };
       }),
-    sdkStrategy(0, 'SDK, no retries'),
-    sdkStrategy(2, 'SDK, 2 retries (default)'),
-    sdkStrategy(5, 'SDK, 5 retries'),
-    sdkStrategy(10, 'SDK, 10 retries'),
+    sdkStrategy(0, 'no retries'),
+    sdkStrategy(2, '2 retries'),
+    sdkStrategy(5, '5 retries'),
+    sdkStrategy(10, '10 retries'),
     rule('hint without jitter', 'exact-hint', 'wait exactly as told, for ever'),
     rule('hint with jitter', 'patient', 'wait at least as told, up to four times as long'),
     rule('full jitter, no hint', 'full-jitter', 'wait up to 0.5 s, doubled, at most 8 s'),
@@ -140,11 +167,20 @@ function choose(results: StrategyResult[]): Pick<Strategies, 'best' | 'why'> {
     return { best: 'fewer workers', why: 'every strategy loses records: look at what fails first' };
   const fastest = Math.min(...whole.map(({ seconds }) => seconds.mean));
   const quick = whole.filter(({ seconds }) => seconds.mean <= fastest * asFast);
-  const best = quick.reduce((a, b) => (b.refused.mean < a.refused.mean ? b : a));
-  if (best === nothing || nothing.refused.mean + nothing.recordsLost.mean === 0)
-    return best.seconds.mean < nothing.seconds.mean / asFast
-      ? { best: best.name, why: 'it is the fastest; no limit refuses anything here' }
-      : { best: nothing.name, why: 'no limit refuses anything here: nothing needs to change' };
+  // Of equals, the one with the fewest workers.
+  const best = quick.reduce((a, b) =>
+    b.refused.mean < a.refused.mean || (b.refused.mean === a.refused.mean && b.workers < a.workers)
+      ? b
+      : a,
+  );
+  if (nothing.refused.mean + nothing.recordsLost.mean === 0) {
+    const why = 'no limit refuses anything here';
+    if (best.seconds.mean < nothing.seconds.mean / asFast)
+      return { best: best.name, why: `it is the fastest; ${why}` };
+    return best.workers < nothing.workers
+      ? { best: best.name, why: `it is as fast with fewer workers; ${why}` }
+      : { best: nothing.name, why: `${why}: nothing needs to change` };
+  }
   return {
     best: best.name,
     why: `of those that lose nothing and take at most ${Math.round((asFast - 1) * 100)} % longer than the fastest, it has the fewest 429s`,
@@ -161,22 +197,20 @@ export function compareStrategies(
 ): Strategies {
   const wanted = asked ?? Math.max(...given.workers);
   let workers = wanted;
-  while (workers > 1 && memoryOf(given, workers).shareOfHost > 1) workers--;
-  const records = Math.max(
-    Math.min(given.workload.records, 5_000),
-    50 * workers * given.workload.recordsPerClaim,
-  );
+  while (workers > 1 && memoryOf(given, workers).shareOfHost > memoryShare) workers--;
+  const { records: labRecords, recordsPerClaim } = given.workload;
+  // Where claims are what there is too few of, more records would hide that.
+  const isShort = verdictOf(given, tellingRecords(given, labRecords)).bottleneck === 'work-units';
+  const records = isShort
+    ? labRecords
+    : Math.max(Math.min(labRecords, 5_000), 50 * workers * recordsPerClaim);
   const lab: Lab = {
     ...given,
     workload: { ...given.workload, records },
     openai: { ...given.openai, bucket: { rpm: 'empty', tpm: 'empty' } },
   };
-  const telling = tellingRecords(given, given.workload.records);
-  const { verdict } = simulateSweep(
-    { ...given, workload: { ...given.workload, records: telling } },
-    { kneepoint: '', node: '', labHash: '' },
-  );
-  const runs = strategiesFor(lab, workers, verdict.recommendedWorkers).map((strategy) => ({
+  const { recommendedWorkers } = verdictOf(given, records);
+  const runs = strategiesFor(lab, workers, recommendedWorkers).map((strategy) => ({
     strategy,
     cells: Array.from({ length: seeds }, (_, at) => {
       const seeded = { ...strategy.lab, seed: lab.seed + at };
@@ -184,7 +218,9 @@ export function compareStrategies(
     }),
   }));
   const nothing = runs[0]!.cells;
-  const results = runs.map(({ strategy: { name, settings, workers: count }, cells }) => {
+  const results = runs.map(({ strategy, cells }) => {
+    const { name, settings, workers: count, share } = strategy;
+    const own = { ...strategy.lab.workload, records: labRecords };
     const over = (of: (cell: RawCell) => number) => intervalOf(cells.map(of));
     const logs = intervalOf(
       cells.map(({ seconds }, at) => Math.log(seconds / nothing[at]!.seconds)),
@@ -193,6 +229,8 @@ export function compareStrategies(
       name,
       settings,
       workers: count,
+      claims: createWorkload(own).claims,
+      ...(share !== undefined && { share }),
       seconds: over(({ seconds }) => seconds),
       refused: over(refusedOf),
       recordsLost: over(({ completeness }) => completeness.recordsFailed),
@@ -200,5 +238,5 @@ export function compareStrategies(
       timeRatio: { mean: Math.exp(logs.mean), low: Math.exp(logs.low), high: Math.exp(logs.high) },
     };
   });
-  return { lab: given.name, workers, records, seeds, results, ...choose(results) };
+  return { lab: given.name, workers, records, labRecords, seeds, results, ...choose(results) };
 }

@@ -4,7 +4,7 @@ import { labFiles, labs } from '../../model/labs.ts';
 import { cheapestPath } from './path.ts';
 import { recommendedEnv } from './recommended-env.ts';
 import { createForecast } from './steady-state.ts';
-import { bestStep, type Ladder, upgradeLadder } from './upgrade.ts';
+import { bestSetting, bestStep, type Ladder, upgradeLadder } from './upgrade.ts';
 
 const rowOf = ({ rows }: Ladder, name: string) => rows.find(({ step }) => step?.name === name)!;
 
@@ -33,6 +33,14 @@ test('what a tier asks for is money in advance and days', () => {
     waitingDays: 7,
   });
   expect(rowOf(tierOne, 'tier-5').step!.price).toMatchObject({ prepaidUsd: 995, waitingDays: 30 });
+  // Tier 2 is there already: of Tier 5's 30 days 23 at most are left, of Tier 3's 7 none.
+  const tierTwo = upgradeLadder(completeLab({ workers: [1, 2], openai: { tier: 'tier-2' } }));
+  expect(rowOf(tierTwo, 'tier-5').step!.price).toMatchObject({
+    waitingDays: 30,
+    remainingDays: 23,
+    prepaidUsd: 950,
+  });
+  expect(rowOf(tierTwo, 'tier-3').step!.price).toMatchObject({ waitingDays: 7, remainingDays: 0 });
   expect(rowOf(tierOne, '128 GiB').step!.price.isKnown).toBe(false);
 });
 
@@ -127,9 +135,107 @@ test.each(Object.keys(labFiles))('the blocks of %s can be pasted, and each says 
   }
   const [careful, most, small] = blocks.map(({ env }) => env);
   expect(careful!.MAX_WORKERS).toBeLessThanOrEqual(most!.MAX_WORKERS);
-  // The test plan's small machine: two workers, batches of a hundred.
+  // The test plan's small machine: at most two workers, batches of a hundred.
   expect(small).toMatchObject({ BATCH_SIZE: 100 });
   expect(small!.MAX_WORKERS).toBeLessThanOrEqual(2);
+});
+
+test('the block of the small machine is the row of its batches: one worker, who is over the limit', () => {
+  const row = rowOf(tierOne, 'batch 100, claim 12');
+  const small = recommendedEnv(tierOne)[2]!;
+  expect(row.atLab).toMatchObject({ recommendedWorkers: 1, knee: 0.51 });
+  expect(small.env).toEqual({
+    MAX_WORKERS: 1,
+    BATCH_SIZE: 100,
+    CLAIM_SIZE: 12,
+    MYSQL_POOL_SIZE: 10,
+  });
+  expect(small.why).toContain('over the knee');
+});
+
+test('larger batches of which records are lost are in no block', () => {
+  const lab = completeLab({
+    ...labFiles['sdk-defaults'],
+    worker: { client: 'none' },
+    workload: { recordsPerClaim: 1 },
+  });
+  const ladder = upgradeLadder(lab);
+  const row = rowOf(ladder, 'batch 100, claim 12');
+  expect(row.atLab.lostShare).toBeGreaterThan(0);
+  expect(row.gainsNothing).toBe(true);
+  expect(recommendedEnv(ladder)[2]!.env).toMatchObject({ MAX_WORKERS: 2, BATCH_SIZE: 50 });
+});
+
+test('no block names a pool that was not judged', () => {
+  // Two connections of 200 ms in 780 ms a record are full at 2 / 0.2 * 0.78 = 7.8 workers.
+  const lab = completeLab({ mysql: { poolSize: 2 }, worker: { readMs: 200 } });
+  const ladder = upgradeLadder(lab);
+  expect(ladder.rows[0]!.atLab).toMatchObject({ knee: 7.8, bottleneck: 'mysql-pool' });
+  const [careful, most] = recommendedEnv(ladder);
+  // 80 % of 7.8 are 6.24.
+  expect(careful!.env).toMatchObject({ MAX_WORKERS: 6, MYSQL_POOL_SIZE: 2 });
+  // With four connections the knee is 15.6; at 80 % efficiency 19 workers use them.
+  expect(most!.env).toMatchObject({ MAX_WORKERS: 19, MYSQL_POOL_SIZE: 4 });
+  expect(most!.why).toContain('pool 4, which is free');
+});
+
+test('too few claims: smaller ones are a step, and they need no headroom', () => {
+  const ladder = upgradeLadder(labs['two-batches']!);
+  // 100 records for 20 workers are 5 a claim: 20 + 5 * 80 + 380 + 120 ms, all at once.
+  const smaller = rowOf(ladder, 'batch 50, claim 5');
+  expect(smaller.atLab).toMatchObject({ recommendedWorkers: 20, bottleneck: 'none' });
+  expect(smaller.atLab.seconds).toBeCloseTo(0.92, 2);
+  expect(bestStep(ladder)!.step.name).toBe('batch 50, claim 5');
+  const [careful, most] = recommendedEnv(ladder);
+  expect(careful!.env.MAX_WORKERS).toBe(2);
+  expect(most!.env).toMatchObject({ MAX_WORKERS: 20, CLAIM_SIZE: 5 });
+});
+
+test('too few cores: twice as many are a step', () => {
+  // Two cores of 80 ms in 600 ms a record are full at 15 workers.
+  const ladder = upgradeLadder(completeLab({ host: { cores: 2 } }));
+  expect(ladder.rows[0]!.atLab).toMatchObject({ knee: 15, bottleneck: 'client-cpu' });
+  expect(rowOf(ladder, '4 cores').atLab).toMatchObject({ bottleneck: 'none' });
+  expect(bestStep(ladder)!.step.name).toBe('4 cores');
+});
+
+test('what is free and gains is known beside what is bought', () => {
+  const ladder = upgradeLadder(labs['memory-8gb']!, 1_000_000);
+  expect(bestStep(ladder)!.step.name).toBe('16 GiB');
+  expect(bestSetting(ladder)!.gain).toBeGreaterThan(bestStep(ladder)!.gain!);
+});
+
+test('"the same as" is said of steps that take the same time within 1 %, and no room is made of not knowing', () => {
+  const linear = upgradeLadder(labs.linear!);
+  // 9 claims of 12 and 4 of 25 records: 20 + 12 * 80 + 500 and 20 + 25 * 80 + 500 ms.
+  const [six, twelve, twentyFive] = ['50, claim 6', '100, claim 12', '200, claim 25'].map((name) =>
+    rowOf(linear, `batch ${name}`),
+  );
+  expect(six!.atLab.seconds).toBeCloseTo(1, 1);
+  expect(twelve!.atLab.seconds).toBeCloseTo(1.48, 2);
+  expect(twentyFive!.atLab.seconds).toBeCloseTo(2.52, 2);
+  for (const row of linear.rows) expect(row.sameAs, row.step?.name).toBeUndefined();
+  const two = rowOf(upgradeLadder(labs['openai-tier-2']!), 'batch 200, claim 25');
+  expect(two).toMatchObject({ gainsNothing: true, atLab: { bottleneck: 'undetermined' } });
+});
+
+test("a plan's row keeps the figures that the lab sets itself, as --plan does, and says so", () => {
+  const lab = completeLab({ qdrant: { plan: 'free', latency: { fixed: 400 } } });
+  const ladder = upgradeLadder(lab);
+  const changed = rowOf(ladder, 'standard-4').step!.change(lab);
+  expect(changed).toEqual(completeLab({ qdrant: { plan: 'standard-4', latency: { fixed: 400 } } }));
+  expect(ladder.notes.join()).toContain('qdrant.latency');
+  expect(upgradeLadder(labs['qdrant-free']!).notes).toEqual([]);
+});
+
+test('a tier that lowers a limit of the lab is left out, with the reason', () => {
+  const lab = completeLab({ openai: { tier: 'tier-1', limits: { tpm: 2_500_000 } } });
+  const { rows, notes } = upgradeLadder(lab);
+  const tiers = rows.flatMap(({ step }) => (step?.kind === 'openai' ? [step.name] : []));
+  expect(tiers).toEqual(['tier-3', 'tier-4', 'tier-5']);
+  expect(notes).toEqual([
+    'tier-2 is left out: its TPM of 1,000,000 is less than the 2,500,000 that the lab has now.',
+  ]);
 });
 
 test('the blocks of Tier 1: 2 workers now, 12 after the step to Tier 3', () => {

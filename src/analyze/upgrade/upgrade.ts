@@ -5,7 +5,7 @@ import type { Bottleneck } from '../../model/sweep.ts';
 import { simulateSweep } from '../analyze.ts';
 import { costOf } from './cost.ts';
 import { createForecast, type Forecast } from './steady-state.ts';
-import { type Step, stepsFor } from './steps.ts';
+import { isSetting, type Step, stepNotes, stepsFor } from './steps.ts';
 
 /** What a lab does with so many records, at the workers that are recommended for it. */
 export type Outcome = {
@@ -19,6 +19,8 @@ export type Outcome = {
   by: 'simulation' | 'extrapolation';
   lostShare: number;
   problem?: string;
+  /** Why what binds can't be told, and what would tell it; only where it is undetermined. */
+  doubt?: string;
   /** Embedding tokens at the published price; absent where no price of the model is known. */
   tokensUsd?: number;
   /** The plan for the hours that the run takes, begun hours whole; absent where no price is known. */
@@ -32,16 +34,26 @@ export type Row = {
   atTarget?: Outcome;
   /** How many times as fast as now, at the target where there is one; null where one of both can't end. */
   gain: number | null;
-  /** Neither sooner done than now, nor room for more workers. */
+  /** Neither sooner done than now, nor room for more workers; or records are lost that now are not. */
   gainsNothing: boolean;
-  /** The smaller step of its kind that gains as much: this one gains nothing more. */
+  /** The smaller step of its kind that takes the same time, within 1 %, and has as much room. */
   sameAs?: string;
 };
 
-export type Ladder = { lab: Lab; targetRecords?: number; rows: Row[] };
+export type Ladder = {
+  lab: Lab;
+  targetRecords?: number;
+  rows: Row[];
+  /** What the steps do with figures that the lab sets itself, a sentence each. */
+  notes: string[];
+};
+
+/** What a row is judged by: the target where there is one. */
+export const toldOf = ({ atLab, atTarget }: Pick<Row, 'atLab' | 'atTarget'>): Outcome =>
+  atTarget ?? atLab;
 
 /** Gains up to this are noise of latencies, not of a limit. */
-const worthwhile = 1.01;
+export const worthwhile = 1.01;
 
 const provenance = { kneepoint: '', node: '', labHash: '' };
 
@@ -62,7 +74,7 @@ export function outcomeOf(
   forecast: Forecast,
   usdPerHour?: number,
 ): Outcome {
-  const { verdict } = simulateSweep(
+  const { verdict, warnings } = simulateSweep(
     { ...lab, workload: { ...lab.workload, records: tellingRecords(lab, records) } },
     provenance,
   );
@@ -82,20 +94,40 @@ export function outcomeOf(
     by: run.by,
     lostShare: run.lostShare,
     ...(run.problem !== undefined && { problem: run.problem }),
+    ...(bottleneck === 'undetermined' &&
+      warnings[0] && { doubt: `${warnings[0].message} ${warnings[0].remedy}` }),
     ...(tokensCost && { tokensUsd: tokensCost.usd }),
     ...(usdPerHour !== undefined &&
       run.seconds !== undefined && { planUsd: usdPerHour * Math.ceil(run.seconds / 3_600) }),
   };
 }
 
-/** Room for more workers, as a number: no knee is endless room. */
-const room = ({ knee }: Outcome) => knee ?? Number.POSITIVE_INFINITY;
+/** Shares of the records that differ by less are lost alike. */
+const sameLoss = 0.001;
+
+/** Whether there is room for more workers than before; no knee is endless room, an unknown one is none. */
+function hasMoreRoom(before: Outcome, after: Outcome): boolean {
+  if (before.bottleneck === 'undetermined' || after.bottleneck === 'undetermined') return false;
+  return (after.knee ?? Infinity) > (before.knee ?? Infinity) * worthwhile;
+}
 
 function isNoBetter(before: Outcome, after: Outcome): boolean {
-  if (after.seconds === null) return true;
-  if (before.seconds === null) return false;
+  if (after.seconds === null || after.lostShare > before.lostShare + sameLoss) return true;
+  if (before.seconds === null || after.lostShare < before.lostShare - sameLoss) return false;
   const gain = before.seconds / after.seconds;
-  return gain < worthwhile && !(room(after) > room(before) * worthwhile);
+  return gain < 1 / worthwhile || (gain < worthwhile && !hasMoreRoom(before, after));
+}
+
+/** Whether two steps come to the same: in the same time, whole or with the same loss, and no more room. */
+function isSame(one: Outcome, other: Outcome): boolean {
+  if (one.seconds === null || other.seconds === null) return false;
+  const ratio = one.seconds / other.seconds;
+  return (
+    ratio < worthwhile &&
+    ratio > 1 / worthwhile &&
+    Math.abs(one.lostShare - other.lostShare) <= sameLoss &&
+    !hasMoreRoom(one, other)
+  );
 }
 
 /** Every single step from the lab as it is. A target may be far too large to simulate. */
@@ -110,7 +142,6 @@ export function upgradeLadder(
       atTarget: outcomeOf(changed, targetRecords, forecast, usdPerHour),
     }),
   });
-  const told = ({ atLab, atTarget }: Pick<Row, 'atLab' | 'atTarget'>) => atTarget ?? atLab;
   const now: Row = {
     ...outcomes(lab, planPrices[lab.qdrant.plan]?.usdPerHour),
     gain: 1,
@@ -119,37 +150,56 @@ export function upgradeLadder(
   const rows = [now];
   for (const step of stepsFor(lab)) {
     const before = rows.filter((row) => row.step?.kind === step.kind).at(-1);
-    // Twice the memory for nothing needs no four times.
-    if (step.kind === 'memory' && before?.gainsNothing) continue;
+    // Twice the memory, or the cores, for nothing needs no four times.
+    const isOfHost = step.kind === 'memory' || step.kind === 'cores';
+    if (isOfHost && before?.gainsNothing) continue;
     const usdPerHour = step.price.usdPerHour ?? planPrices[lab.qdrant.plan]?.usdPerHour;
     const found = outcomes(step.change(lab), usdPerHour);
-    const [was, is] = [told(now).seconds, told(found).seconds];
-    const gainsNothing = isNoBetter(told(now), told(found));
-    const same = before?.step && !gainsNothing && isNoBetter(told(before), told(found));
+    const [was, is] = [toldOf(now).seconds, toldOf(found).seconds];
+    const gainsNothing = isNoBetter(toldOf(now), toldOf(found));
+    const same = rows.find(
+      (row) =>
+        row.step?.kind === step.kind && !row.gainsNothing && isSame(toldOf(row), toldOf(found)),
+    );
     rows.push({
       step,
       ...found,
       gain: was === null || is === null ? null : was / is,
       gainsNothing,
-      ...(same && { sameAs: before.sameAs ?? before.step!.name }),
+      ...(same && !gainsNothing && { sameAs: same.step!.name }),
     });
   }
-  return { lab, ...(targetRecords !== undefined && { targetRecords }), rows };
+  return {
+    lab,
+    ...(targetRecords !== undefined && { targetRecords }),
+    rows,
+    notes: stepNotes(lab),
+  };
 }
 
-/**
- * The step to take first: of what is bought, the smallest that gains; of settings, where nothing that
- * can be bought helps, the one that gains most. Undefined where nothing gains.
- */
-export function bestStep({ rows }: Ladder): (Row & { step: Step }) | undefined {
-  const gaining = rows.filter(
-    (row): row is Row & { step: Step } =>
+type Gaining = Row & { step: Step };
+
+const gainingSteps = ({ rows }: Ladder): Gaining[] =>
+  rows.filter(
+    (row): row is Gaining =>
       row.step !== undefined && !row.gainsNothing && (row.gain === null || row.gain >= worthwhile),
   );
-  const bought = gaining.filter(({ step }) => step.kind !== 'pool' && step.kind !== 'batch');
-  if (bought.length > 0) return bought[0];
-  return gaining.reduce<(Row & { step: Step }) | undefined>(
-    (best, row) => (best && best.gain! >= (row.gain ?? 0) ? best : row),
-    undefined,
-  );
+
+/** Of what costs nothing, the setting that gains most; undefined where none gains. */
+export function bestSetting(ladder: Ladder): Gaining | undefined {
+  const gainOf = ({ gain }: Row) => gain ?? Infinity;
+  return gainingSteps(ladder)
+    .filter(({ step, sameAs }) => isSetting(step) && sameAs === undefined)
+    .reduce<Gaining | undefined>(
+      (best, row) => (best && gainOf(best) >= gainOf(row) ? best : row),
+      undefined,
+    );
 }
+
+/** Of what is bought, the smallest step that gains; undefined where none does. */
+export const firstPurchase = (ladder: Ladder): Gaining | undefined =>
+  gainingSteps(ladder).find(({ step }) => !isSetting(step));
+
+/** The step that the ladder is about: the first purchase that helps, or a setting where none does. */
+export const bestStep = (ladder: Ladder): Gaining | undefined =>
+  firstPurchase(ladder) ?? bestSetting(ladder);
