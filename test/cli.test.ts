@@ -161,8 +161,25 @@ test('--out keeps the sweep and a report', () => {
 test('labs, tiers and help read well', () => {
   expect(kneepoint(['labs']).stdout).toContain('pilot-trap');
   expect(kneepoint(['labs', 'openai-tier-1']).stdout).toMatch(/tier: tier-1 +# usage tier/);
-  expect(kneepoint(['tiers']).stdout).toMatch(/tier-3 +5000 +- +5000000 +documented/);
+  expect(kneepoint(['tiers']).stdout).toMatch(
+    /^tier-3 +5,000 +- +5,000,000 +\$\d+ .*documented +\d{4}-/m,
+  );
   expect(kneepoint(['run', '--help']).stdout).toContain('Examples:');
+});
+
+test('every figure of tiers has its grade, date and source, prices too', () => {
+  const { stdout } = kneepoint(['tiers']);
+  const [rows, sources] = stdout.split('\nSources\n') as [string, string];
+  const figures = rows.split('\n').filter((line) => / {2}/.test(line) && !line.endsWith('source'));
+  expect(figures).toHaveLength(29);
+  for (const line of figures)
+    expect(line).toMatch(/ (documented|recorded|assumed) +\d{4}(-\d\d){0,2} +\[\d+\]$/);
+  const numbers = new Set(figures.map((line) => line.slice(line.lastIndexOf('[') + 1, -1)));
+  expect(sources.trim().split('\n')).toHaveLength(numbers.size);
+  expect(rows).toMatch(/^standard-4 +0\.2852 +208 +recorded +2023 /m);
+  expect(rows).toMatch(/^text-embedding-3-small +0\.02 +documented /m);
+  expect(rows).toMatch(/^tier-2 +50 +7 +500 +documented /m);
+  expect(JSON.parse(kneepoint(['tiers', '--json']).stdout).prices.qdrant.free.usdPerHour).toBe(0);
 });
 
 test.each([...simulated.keys()])('%s printed as YAML is the same lab when read again', (name) => {

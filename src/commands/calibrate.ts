@@ -20,6 +20,7 @@ import { fileProblem } from '../file-problem.ts';
 import { checkLab, readLabFile } from '../lab-file.ts';
 import { completeLab, type Lab } from '../model/lab.ts';
 import { labs } from '../model/labs.ts';
+import { inColumns } from '../report/columns.ts';
 import { writeAtomically } from '../results.ts';
 import { UsageError } from '../usage-error.ts';
 import { commentedYaml, measuredIn } from './calibrate-yaml.ts';
@@ -118,17 +119,6 @@ const commentOf =
   (field: string, description: string | undefined): string =>
     oneLine(origins.get(field) ?? `${gradeOf(origins, field)}; ${description ?? ''}`);
 
-/** Columns as wide as their widest cell. */
-function table(rows: string[][]): string[] {
-  const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at]!)))
-      .join('  ')
-      .trimEnd(),
-  );
-}
-
 function summary(
   calibration: Calibration,
   { notes, checked }: Collected,
@@ -136,7 +126,7 @@ function summary(
 ): string {
   const { changes, assumed } = calibration;
   const rows = changes.map(({ field, from, to, by }) => [field, from, to, by]);
-  const lines = table([['Field', 'Was', 'Is', 'By'], ...rows]);
+  const lines = inColumns([['Field', 'Was', 'Is', 'By'], ...rows]);
   for (const { workers, measuredSeconds, simulatedSeconds } of checked) {
     const off = Math.round(100 * (simulatedSeconds / measuredSeconds - 1));
     const seconds = (value: number) => `${Number(value.toPrecision(3))} s`;

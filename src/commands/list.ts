@@ -4,12 +4,15 @@ import { labYaml } from '../lab-yaml.ts';
 import type { LabFile } from '../model/lab-schema.ts';
 import { labTitles } from '../model/labs.ts';
 import { plans } from '../model/plans.ts';
-import { tiers } from '../model/tiers.ts';
+import { embeddingPrice, planPrices, tierPrices } from '../model/prices.ts';
+import { type Origin, tiers } from '../model/tiers.ts';
 import { packageRoot } from '../package-root.ts';
 import { version } from '../provenance.ts';
+import { inColumns } from '../report/columns.ts';
+import { grouped } from '../report/figures.ts';
 import { findK6 } from '../services/k6-binary.ts';
 import { MissingPartError } from '../services/missing-part.ts';
-import { asOfDay, staleAfterDays, staleFigures } from './stale-figures.ts';
+import { asOfDay, pricedModels, staleAfterDays, staleFigures } from './stale-figures.ts';
 
 /** `labs`: the built-in labs, or one of them as commented YAML. */
 export function listLabs(name: string | undefined): string {
@@ -18,42 +21,79 @@ export function listLabs(name: string | undefined): string {
   return `${rows.join('')}\nkneepoint labs NAME prints one as YAML to copy and change.\n`;
 }
 
-const limitText = (value: number | undefined) => (value === undefined ? '-' : String(value));
+const figure = (value: number | undefined) => (value ? grouped(value) : '-');
+/** Average hours of a month: a twelfth of 365 days. */
+const monthHours = 730;
 
 /** `tiers`: every figure with its source, date and grade. */
 export function listTiers(json: boolean): string {
-  if (json) return `${JSON.stringify({ openai: tiers, qdrant: plans }, null, 2)}\n`;
-  const lines = ['OpenAI usage tiers for embedding models', ''];
-  lines.push('tier               RPM      RPD    TPM         grade       as of       qualifies');
-  for (const [name, { limits, origin, qualifies }] of Object.entries(tiers))
-    lines.push(
-      [
-        name.padEnd(18),
-        limitText(limits.rpm).padEnd(8),
-        limitText(limits.rpd).padEnd(6),
-        limitText(limits.tpm).padEnd(11),
-        origin.grade.padEnd(11),
-        origin.asOf.padEnd(11),
+  const models = Object.fromEntries(pricedModels.map((model) => [model, embeddingPrice(model)!]));
+  if (json) {
+    const prices = { openai: tierPrices, models, qdrant: planPrices };
+    return `${JSON.stringify({ openai: tiers, qdrant: plans, prices }, null, 2)}\n`;
+  }
+  const sources: string[] = [];
+  const originOf = ({ grade, asOf, source }: Origin): string[] => {
+    if (!sources.includes(source)) sources.push(source);
+    return [grade, asOf, `[${sources.indexOf(source) + 1}]`];
+  };
+  const origin = ['grade', 'as of', 'source'];
+  const table = (title: string, head: string[], rows: string[][]): string =>
+    [title, '', ...inColumns([[...head, ...origin], ...rows])].join('\n');
+  const blocks = [
+    table(
+      'OpenAI usage tiers: limits of embedding models, per minute (RPM, TPM) and per day (RPD)',
+      ['tier', 'RPM', 'RPD', 'TPM', 'qualifies'],
+      Object.entries(tiers).map(([name, { limits, qualifies, origin: from }]) => [
+        name,
+        ...[limits.rpm, limits.rpd, limits.tpm].map(figure),
         qualifies,
-      ].join(' '),
-    );
-  lines.push('', 'Qdrant plans (all figures are assumptions)', '');
-  lines.push('plan               slots  points/s  grade    machine');
-  for (const [name, { slots, pointsPerSecond, origin, machine }] of Object.entries(plans))
-    lines.push(
-      [
-        name.padEnd(18),
-        String(slots || '-').padEnd(6),
-        String(pointsPerSecond || '-').padEnd(9),
-        origin.grade.padEnd(8),
-        machine,
-      ].join(' '),
-    );
-  const sources = new Set(
-    [...Object.values(tiers), ...Object.values(plans)].map(({ origin }) => origin.source),
-  );
-  lines.push('', 'Sources', ...[...sources].map((source) => `  ${source}`));
-  return `${lines.join('\n')}\n`;
+        ...originOf(from),
+      ]),
+    ),
+    table(
+      'What an OpenAI usage tier asks for, in US dollars',
+      ['tier', 'paid before', 'days since', 'most a month'],
+      Object.entries(tierPrices).map(([name, price]) => [
+        name,
+        grouped(price.paidUsd),
+        figure(price.waitingDays),
+        grouped(price.monthlyUsd),
+        ...originOf(price.origin),
+      ]),
+    ),
+    table(
+      'What OpenAI charges for a million tokens, in US dollars',
+      ['model', 'price'],
+      Object.entries(models).map(([name, price]) => [
+        name,
+        price.usdPerMillionTokens.toFixed(2),
+        ...originOf(price.origin),
+      ]),
+    ),
+    table(
+      'What a Qdrant plan bears: upserts at a time, points a second, points of 1,536 dimensions in memory',
+      ['plan', 'slots', 'points/s', 'in memory', 'machine'],
+      Object.entries(plans).map(([name, plan]) => [
+        name,
+        ...[plan.slots, plan.pointsPerSecond, plan.memoryPoints].map(figure),
+        plan.machine,
+        ...originOf(plan.origin),
+      ]),
+    ),
+    table(
+      `What a Qdrant plan costs, in US dollars; a month has ${monthHours} hours`,
+      ['plan', 'an hour', 'a month'],
+      Object.entries(planPrices).map(([name, { usdPerHour, origin: from }]) => [
+        name,
+        String(usdPerHour),
+        grouped(usdPerHour * monthHours),
+        ...originOf(from),
+      ]),
+    ),
+  ];
+  const numbered = sources.map((source, at) => `  [${at + 1}] ${source}`);
+  return `${[...blocks, ['Sources', ...numbered].join('\n')].join('\n\n')}\n`;
 }
 
 /**

@@ -15,7 +15,12 @@ export type StaleFigure = {
 /** Days after which providers have been seen to change their figures. */
 export const staleAfterDays = 180;
 
-const models = ['text-embedding-3-small', 'text-embedding-3-large', 'text-embedding-ada-002'];
+/** Embedding models with a published price. */
+export const pricedModels = [
+  'text-embedding-3-small',
+  'text-embedding-3-large',
+  'text-embedding-ada-002',
+];
 
 const figures = (): [name: string, origin: Origin][] => [
   ...Object.entries(tiers).map(([name, { origin }]): [string, Origin] => [
@@ -26,7 +31,7 @@ const figures = (): [name: string, origin: Origin][] => [
     `OpenAI ${name}: what it asks for`,
     origin,
   ]),
-  ...models.flatMap((model): [string, Origin][] => {
+  ...pricedModels.flatMap((model): [string, Origin][] => {
     const price = embeddingPrice(model);
     return price ? [[`${model}: price`, price.origin]] : [];
   }),
