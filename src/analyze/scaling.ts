@@ -4,7 +4,7 @@ import { type RawCell, simulateCell } from '../simulate/cell.ts';
 
 /**
  * Compares cells with one worker's throughput (the mean of its repeats) and with the simulator's
- * prediction. Where no single worker was run, `baseline` is the lab that one is simulated of. Cells
+ * prediction. Where no single worker was run so that it can be judged, `baseline` is the lab that one is simulated of. Cells
  * that the simulator made itself, `simulated`, are their own prediction.
  */
 export function compareCells(
@@ -22,7 +22,10 @@ export function compareCells(
     return cell;
   };
   const alone = cells
-    .filter(({ workers, recordsPerSecond }) => workers === 1 && recordsPerSecond > 0)
+    .filter(
+      ({ workers, recordsPerSecond, command }) =>
+        workers === 1 && recordsPerSecond > 0 && command?.usable !== false,
+    )
     .map(({ recordsPerSecond }) => recordsPerSecond);
   const one =
     alone.length > 0

@@ -1,7 +1,7 @@
 import { openMockStage } from '../engines/mock-stage.ts';
 import type { Lab } from '../model/lab.ts';
 import { MissingPartError } from '../services/missing-part.ts';
-import { describeServer, findMysql } from '../services/mysql/find.ts';
+import { describeServer, findMysql, givenAddress } from '../services/mysql/find.ts';
 import { prepareRecords } from '../services/mysql/records-table.ts';
 import type { MysqlServer } from '../services/mysql/server.ts';
 import { openMocks } from '../services/open-mocks.ts';
@@ -27,7 +27,9 @@ async function openMysql(
   try {
     server = await findMysql({ flag, env: process.env, say, signal, option });
   } catch (error) {
-    if (flag !== undefined || !(error instanceof MissingPartError)) throw error;
+    // One that was named is not quietly left out: the command would get its dead address.
+    const isGiven = givenAddress({ flag, env: process.env, say: () => {}, option }) !== undefined;
+    if (flag !== undefined || isGiven || !(error instanceof MissingPartError)) throw error;
     say(`no MySQL of our own (${error.ways[0]}…): MYSQL_ variables stay as they are in your shell`);
     return undefined;
   }

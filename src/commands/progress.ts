@@ -1,7 +1,8 @@
 import type { CellProgress } from '../engines/k6.ts';
 import type { RawCell } from '../simulate/cell.ts';
 
-type Ended = Pick<RawCell, 'feasible' | 'seconds' | 'openai'>;
+/** `wasRun`: that it did not fit into memory was seen, not reckoned. */
+type Ended = Pick<RawCell, 'feasible' | 'seconds' | 'openai'> & { wasRun?: boolean };
 
 /** Tells how cells go: one line redrawn on a terminal, one line per finished cell elsewhere. */
 export function createProgress(out: NodeJS.WriteStream) {
@@ -29,14 +30,13 @@ export function createProgress(out: NodeJS.WriteStream) {
       const limited = rateLimited > 0 ? `, ${rateLimited} 429s` : '';
       if (state) state.text = ` ${records}/${all}${limited}`;
     },
-    end(cell: string, { feasible, seconds, openai: { rateLimited } }: Ended) {
+    end(cell: string, { feasible, seconds, wasRun = false, openai: { rateLimited } }: Ended) {
       running.delete(cell);
       clear();
       const { rpm, tpm, rpd } = rateLimited;
       const limited = rpm + tpm + rpd > 0 ? `, ${rpm + tpm + rpd} 429s` : '';
-      out.write(
-        `${cell}: ${feasible ? `${seconds.toFixed(1)} s${limited}` : 'not run: over memory'}\n`,
-      );
+      const noRoom = wasRun ? 'ran out of memory' : 'not run: over memory';
+      out.write(`${cell}: ${feasible ? `${seconds.toFixed(1)} s${limited}` : noRoom}\n`);
       draw();
     },
     drop(cell: string) {

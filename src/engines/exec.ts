@@ -35,11 +35,11 @@ const placeholders = (lab: Lab, workers: number): Record<string, number> => ({
   claim: lab.workload.recordsPerClaim,
 });
 
-/** The command with `{workers}`, `{records}`, `{batch}` and `{claim}` filled in. */
+/** The command with `{workers}`, `{records}`, `{batch}` and `{claim}` filled in. `${records}` is the shell's own. */
 export function fillIn(command: string[], lab: Lab, workers: number): string[] {
   const values = placeholders(lab, workers);
   return command.map((word) =>
-    word.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole)),
+    word.replace(/(?<!\$)\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole)),
   );
 }
 
@@ -73,15 +73,43 @@ function thinned<T>(samples: T[]): T[] {
   return step <= 1 ? samples : samples.filter((_, at) => at % step === 0);
 }
 
+/** Who is asked where, and what came of it: why nothing of a service's requests succeeded. */
+function unanswered({ openai, qdrant, failures }: Traffic): string[] {
+  const services = [
+    { variable: 'OPENAI_BASE_URL', seen: openai, statuses: failures.openai },
+    { variable: 'QDRANT_URL', seen: qdrant, statuses: failures.qdrant },
+  ];
+  return services.flatMap(({ variable, seen: { requests, succeeded }, statuses }) => {
+    if (succeeded > 0) return [];
+    if (requests === 0)
+      return [`the command made no request to ${variable}; see that it reads that variable`];
+    const answers = statuses.length > 0 ? ` (${statuses.join(', ')})` : '';
+    return [
+      requests === 1
+        ? `the only request to ${variable} failed${answers}`
+        : `all ${requests} requests to ${variable} failed${answers}`,
+    ];
+  });
+}
+
+/** The line that tells most of a command's last ones: what it names an error, or else the last in words. */
+export function lastWords(lines: string[]): string | undefined {
+  // Node ends a crash with its version, and both it and others print the stack below the error.
+  const telling = lines.filter((line) => /\p{L}/u.test(line) && !/^Node\.js v|^\s*at /.test(line));
+  const error = telling.findLast((line) => /^\s*(?:[\w.]+\.)?\w*(?:Error|Exception)\b/.test(line));
+  return (error ?? telling.at(-1))?.trim();
+}
+
 /** Why a cell is not whole, and whether its figures may be judged all the same. */
 export function problemOf(
   { timedOut, outOfMemory, exitCode, signalName, memory, lastLines }: Watched,
   traffic: Traffic,
   timeoutMs: number,
 ): { problem?: string; usable: boolean } {
-  const last = lastLines.findLast((line) => line.trim() !== '')?.trim();
+  const last = lastWords(lastLines);
   const said = last ? `: ${last.slice(0, 200)}` : '';
-  const worked = traffic.openai.succeeded > 0 && traffic.qdrant.succeeded > 0;
+  const missing = unanswered(traffic);
+  const worked = missing.length === 0;
   if (outOfMemory)
     return { problem: `out of memory at the limit of ${memory.limitMb} MiB`, usable: true };
   if (timedOut)
@@ -91,13 +119,15 @@ export function problemOf(
     };
   if (signalName)
     return { problem: `the command was ended by ${signalName}${said}`, usable: false };
-  if (!worked && exitCode === 0)
+  if (!worked && exitCode === 0) return { problem: missing.join('; '), usable: false };
+  if (exitCode !== 0) {
+    // Of what it never came to ask, only its own words can tell why.
+    const refused = missing.filter((problem) => problem.includes(' failed'));
     return {
-      problem: `the command made no successful request to OPENAI_BASE_URL and QDRANT_URL; does it read them?`,
-      usable: false,
+      problem: [`the command ended with exit code ${exitCode}${said}`, ...refused].join('; '),
+      usable: worked,
     };
-  if (exitCode !== 0)
-    return { problem: `the command ended with exit code ${exitCode}${said}`, usable: worked };
+  }
   return { usable: true };
 }
 
@@ -131,6 +161,12 @@ export function notRun(lab: Lab, workers: number, problem: string): MeasuredCell
   };
 }
 
+/** A cell whose services could not be had: nothing was run, and that tells nothing of its workers. */
+export function notStarted(lab: Lab, workers: number, problem: string): MeasuredCell {
+  const cell = notRun(lab, workers, problem);
+  return { ...cell, feasible: true, observed: { ...cell.observed, usable: false } };
+}
+
 /**
  * Runs the command with so many workers on a stage of its own. Undefined where it was interrupted.
  * Rejects with UsageError where the command can't be started.
@@ -150,7 +186,6 @@ export async function runCommand(
     ...settings(lab, workers),
     ...stage.env,
   };
-  const beganMs = performance.now();
   const [cpu, eventLoop] = [watchCpu(), watchEventLoop()];
   const watched = await watch({
     command: fillIn(command, lab, workers),
@@ -187,7 +222,7 @@ export async function runCommand(
     wholeSeconds: watched.seconds,
     startUpSeconds: Number.isNaN(traffic.firstMs)
       ? watched.seconds
-      : Math.max(0, (traffic.firstMs - beganMs) / 1_000),
+      : Math.max(0, (traffic.firstMs - watched.startedMs) / 1_000),
     exitCode: watched.exitCode,
     cpuSeconds: watched.cpuSeconds,
     waits: { obeyed, early, meanEarlyMs, unknown },
@@ -213,6 +248,7 @@ export async function runCommand(
     workers,
     feasible: !watched.outOfMemory,
     seconds: Number.isNaN(seconds) ? 0 : seconds,
+    longestGapSeconds: traffic.longestGapMs / 1_000,
     openai: traffic.openai,
     qdrant: traffic.qdrant,
     spentSeconds: traffic.spentSeconds,
@@ -220,6 +256,7 @@ export async function runCommand(
     connectionsInUse,
     completeness: found.counts,
     pointsPerRecord: found.usualPoints,
+    ...(found.fieldsSeen !== undefined && { fieldsSeen: found.fieldsSeen }),
     harness,
     observed,
   };

@@ -35,6 +35,7 @@ export function localBench(k6: { path: string; version: string }, mocks: Mocks):
       });
       const kill = () => child.kill('SIGKILL');
       signal.addEventListener('abort', kill, { once: true });
+      process.once('exit', kill);
       let stderr = '';
       child.stderr.on('data', (text: Buffer) => {
         if (stderr.length < 10_000) stderr += text.toString();
@@ -47,6 +48,7 @@ export function localBench(k6: { path: string; version: string }, mocks: Mocks):
         return { exitCode, stderr };
       } finally {
         signal.removeEventListener('abort', kill);
+        process.removeListener('exit', kill);
       }
     },
   };

@@ -92,3 +92,13 @@ test('nothing seen is nothing claimed', () => {
   expect(firstMs).toBeNaN();
   expect(openai.requests).toBe(0);
 });
+
+test('the longest time without a request: between two, not within one that overlaps', () => {
+  const { sink, traffic } = createMeter();
+  expect(traffic().longestGapMs).toBe(0);
+  sink(sighting('embeddings', 1_000, { delayMs: 5_000 }));
+  sink(sighting('embeddings', 1_100, { delayMs: 100 }));
+  sink(sighting('upsert', 6_300, { delayMs: 100 }));
+  sink(sighting('upsert', 6_500, { delayMs: 100 }));
+  expect(traffic().longestGapMs).toBe(300);
+});

@@ -10,8 +10,12 @@ export type Traffic = {
   /** Arrival of the first embeddings request or upsert and the last answer, on the monotonic clock; NaN without any. */
   firstMs: number;
   lastMs: number;
+  /** Longest time between the two without any request under way. */
+  longestGapMs: number;
   openai: Cell['openai'];
   qdrant: Omit<Cell['qdrant'], 'pointsPerSecond'>;
+  /** Statuses, other than 429, of the answers that were no success. */
+  failures: { openai: number[]; qdrant: number[] };
   /** Points of upserts that were answered well, written again ones included. */
   pointsWritten: number;
   /** Worker-seconds in each state. `backoff` holds refused requests and the waits until their retries. */
@@ -68,6 +72,7 @@ export function createMeter(): Meter {
     traffic() {
       const embedTimes = createHistogram();
       const upsertTimes = createHistogram();
+      const failures = { openai: new Set<number>(), qdrant: new Set<number>() };
       const rateLimited = { rpm: 0, tpm: 0, rpd: 0 };
       const spentMs = { embed: 0, qdrant: 0, backoff: waitedMs };
       const seen = { embeds: 0, embedded: 0, tokens: 0, upserts: 0, upserted: 0, timeouts: 0 };
@@ -76,6 +81,8 @@ export function createMeter(): Meter {
         const { kind, answer, nowMs, endMs } = request;
         const tookMs = endMs - nowMs;
         const good = arrived(answer) && !left.has(request);
+        if (!good && !left.has(request) && answer.status !== 429)
+          failures[kind === 'upsert' ? 'qdrant' : 'openai'].add(answer.status);
         firstMs = Math.min(nowMs, Number.isNaN(firstMs) ? nowMs : firstMs);
         lastMs = Math.max(endMs, Number.isNaN(lastMs) ? endMs : lastMs);
         if (kind === 'upsert') {
@@ -105,6 +112,7 @@ export function createMeter(): Meter {
       return {
         firstMs,
         lastMs,
+        longestGapMs: longestGap(requests),
         openai: {
           requests: seen.embeds,
           succeeded: seen.embedded,
@@ -121,6 +129,7 @@ export function createMeter(): Meter {
           errors: seen.upserts - seen.upserted - seen.timeouts,
           latencyMs: upsertTimes.percentilesMs(),
         },
+        failures: { openai: [...failures.openai], qdrant: [...failures.qdrant] },
         pointsWritten: points,
         spentSeconds: {
           embed: spentMs.embed / 1e3,
@@ -132,4 +141,14 @@ export function createMeter(): Meter {
       };
     },
   };
+}
+
+/** Milliseconds of the longest time between the first request and the last answer without a request under way. */
+function longestGap(requests: Request[]): number {
+  let [longest, busyUntilMs] = [0, Number.POSITIVE_INFINITY];
+  for (const { nowMs, endMs } of requests.toSorted((a, b) => a.nowMs - b.nowMs)) {
+    longest = Math.max(longest, nowMs - busyUntilMs);
+    busyUntilMs = Number.isFinite(busyUntilMs) ? Math.max(busyUntilMs, endMs) : endMs;
+  }
+  return longest;
 }

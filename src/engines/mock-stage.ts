@@ -19,15 +19,16 @@ export async function openMockStage(
   mocks: Mocks,
   mysql: MysqlServer | undefined,
 ): Promise<Stage> {
+  // First, since nothing is to be undone yet where it can't be had.
+  if (mysql) {
+    await mysql.ensure();
+    await resetRecords(mysql.url);
+  }
   const id = randomBytes(6).toString('hex');
   const run = `lab-${id}`;
   mocks.runs.register(id, lab, 1);
   const meter = createMeter();
   const unwatch = mocks.observations.watch(run, meter);
-  if (mysql) {
-    await mysql.ensure();
-    await resetRecords(mysql.url);
-  }
   const connections = mysql ? watchConnections(mysql.url) : undefined;
   const begun = () => mocks.runs.begun('qdrant', run) ?? mocks.runs.begun('openai', run);
   function* points(): Generator<StoredPoint> {

@@ -44,10 +44,11 @@ export function memorySentence({ cells }: Sweep): string | undefined {
     source === 'pss'
       ? 'resident, pages that processes share counted once'
       : 'resident, shared pages counted in each process';
-  const line = `Memory is measured (${how}): ${formatMemory(fit.perWorkerMb)} a worker`;
+  const line = `Memory is measured (${how}): `;
+  const [{ workers, memory }] = measured as [Cell];
   return measured.length > 1
-    ? `${line} and ${formatMemory(fit.baseMb)} for the rest, a fit over ${countOf(measured.length, 'cell')}.`
-    : `${line}, by one cell.`;
+    ? `${line}${formatMemory(fit.perWorkerMb)} a worker and ${formatMemory(fit.baseMb)} for the rest, a fit over ${countOf(measured.length, 'cell')}.`
+    : `${line}${formatMemory(memory.megabytes)} with ${countOf(workers, 'worker')}; one worker count can't tell the workers' share from the rest.`;
 }
 
 /** The command as it was given, and the MySQL it read from. */

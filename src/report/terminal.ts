@@ -59,13 +59,20 @@ const ran =
   (cell: Cell): string =>
     cell.feasible ? text(cell) : nothing;
 
+/** A figure that compares cells, where the cell can be judged. */
+const judged = (text: (cell: Cell) => string) =>
+  ran((cell) => (cell.command?.usable === false ? nothing : text(cell)));
+
 /** The scaling table without its last column, the note. `Lost` is there only when records were. */
 export const scalingColumns = (cells: Cell[]): Column[] => [
   { heading: 'Workers', text: (cell) => String(cell.workers) },
   { heading: 'Time', text: ran((cell) => formatTime(cell.seconds)) },
-  { heading: 'Predicted', text: ran((cell) => formatTime(cell.predictedSeconds)) },
-  { heading: 'Speedup', text: ran((cell) => `${short(cell.speedup)}x`) },
-  { heading: 'Efficiency', text: ran((cell) => formatShare(cell.efficiency)) },
+  {
+    heading: 'Predicted',
+    text: ran((cell) => (cell.predictedSeconds > 0 ? formatTime(cell.predictedSeconds) : nothing)),
+  },
+  { heading: 'Speedup', text: judged((cell) => `${short(cell.speedup)}x`) },
+  { heading: 'Efficiency', text: judged((cell) => formatShare(cell.efficiency)) },
   { heading: '429s', text: ran((cell) => grouped(rejected(cell))) },
   { heading: 'Timeouts', text: ran((cell) => grouped(cell.qdrant.timeouts)) },
   { heading: 'Memory', text: (cell) => formatMemory(cell.memory.megabytes) },

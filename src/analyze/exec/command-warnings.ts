@@ -22,12 +22,12 @@ function problemWarning(cell: Cell, command: Observed): Warning | undefined {
       message,
       remedy: usable
         ? 'Set host.memoryGb (--memory-gb) to what the production host has.'
-        : 'Run this worker count on a machine with more memory.',
+        : 'Run this worker count on a machine with more memory, or a smaller one here.',
     };
   return {
     code: usable ? 'command-failed' : 'cell-failed',
     message,
-    remedy: `Read ${log}, mend it, and run this worker count again (--workers ${workers}).`,
+    remedy: `${log === '' ? 'Mend it' : `Read ${log}, mend it`}, and run this worker count again (--workers ${workers}).`,
   };
 }
 

@@ -32,12 +32,20 @@ export function differences(
 
   const model = demandSeconds(lab);
   const memory = fitMemory(usable)!;
+  // One worker count can't tell the workers' memory from the program's.
+  const isFit = new Set(usable.map(({ workers }) => workers)).size > 1;
   const parts: [what: string, measured: number, lab: number, text: (value: number) => string][] = [
     ['own work a record', demand.own, model.read + model.compute, wholeMs],
     ['embedding a record', demand.embed, model.embed, wholeMs],
     ['upserting a record', demand.qdrant, model.qdrant, wholeMs],
-    ['memory a worker', memory.perWorkerMb, lab.worker.memoryMb, (mb) => `${Math.round(mb)} MiB`],
   ];
+  if (isFit)
+    parts.push([
+      'memory a worker',
+      memory.perWorkerMb,
+      lab.worker.memoryMb,
+      (mb) => `${Math.round(mb)} MiB`,
+    ]);
   const share = (a: number, b: number) => Math.abs(a - b) / Math.max(a, b, 1e-9);
   // A part that hardly counts in the whole is not worth a word, however far off it is.
   const counts = (found: number, assumed: number, whole: number) =>
@@ -50,7 +58,11 @@ export function differences(
   if (told.length > 0) evidence.push(`Measured: ${told.join('; ')}.`);
 
   const off = cells
-    .filter(({ workers }) => usable.some((cell) => cell.workers === workers))
+    // Where its workers don't fit into memory the simulator has no time to compare with.
+    .filter(
+      ({ workers, predictedSeconds }) =>
+        predictedSeconds > 0 && usable.some((cell) => cell.workers === workers),
+    )
     .map(({ workers, seconds, predictedSeconds }) => ({
       workers,
       by: seconds / predictedSeconds - 1,
@@ -60,7 +72,7 @@ export function differences(
   if (off.length > 0)
     warnings.push({
       code: 'model-differs',
-      message: `Times differ from the simulator's: ${off.map(({ workers, by }) => `${per(by)} at ${workers}`).join(', ')} workers.`,
+      message: `Times differ from the simulator's: ${off.map(({ workers, by }) => `${per(by)} at ${workers}`).join(', ')} ${off.at(-1)!.workers === 1 ? 'worker' : 'workers'}.`,
       remedy:
         told.length > 0
           ? `Put what was measured into the lab (${told.join('; ')}) and simulate again.`

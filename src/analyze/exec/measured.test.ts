@@ -141,3 +141,26 @@ test('where the pipeline is slower than the lab, the report says so and by what'
   expect(verdict.evidence.join('\n')).toMatch(/own work a record 30\d ms, the lab says 100 ms/);
   expect(warnings.map(({ code }) => code)).toContain('model-differs');
 });
+
+test('where the simulator has no time for a count, none is compared', () => {
+  // By the lab nothing fits; what was measured does.
+  const lab = checkLab({ host: { memoryGb: 0.5 }, worker: { memoryMb: 600 } }, 'test');
+  const cells = [1, 2].map((workers) =>
+    seenFromOutside({ ...lab, worker: { ...lab.worker, memoryMb: 10 } }, workers),
+  );
+  const { warnings } = analyzeMeasured(lab, cells, circumstances, provenance);
+  expect(JSON.stringify(warnings)).not.toMatch(/Infinity|null/);
+  expect(warnings.map(({ code }) => code)).not.toContain('model-differs');
+});
+
+test('a lone worker that failed is nobody’s baseline', () => {
+  const lab = labOf('linear');
+  const cells = [1, 2].map((workers) => seenFromOutside(lab, workers));
+  cells[0] = {
+    ...cells[0]!,
+    seconds: 2 * cells[0]!.seconds,
+    observed: { ...cells[0]!.observed, usable: false, problem: 'exit code 1' },
+  };
+  const sweep = analyzeMeasured(lab, cells, circumstances, provenance);
+  expect(sweep.cells[1]!.speedup).toBeCloseTo(2, 1);
+});

@@ -8,8 +8,13 @@ export type MeasuredCell = {
   workers: number;
   /** False where the workers would not fit into memory: nothing was run. */
   feasible: boolean;
-  /** From the first provider request to the last answer. */
+  /**
+   * From the first provider request to the last answer, and with `withFirstClaims` what workers do before
+   * that first request. 0 where none was made.
+   */
   seconds: number;
+  /** Longest time between those two without any request under way. */
+  longestGapSeconds?: number;
   openai: Cell['openai'];
   qdrant: Omit<Cell['qdrant'], 'pointsPerSecond'>;
   /** Worker-seconds that requests took, and the waits after refusals. */
@@ -19,8 +24,10 @@ export type MeasuredCell = {
   /** Mean number of database connections in use; undefined where it was not looked at. */
   connectionsInUse?: number | undefined;
   completeness: Cell['completeness'];
-  /** Points that most records have. */
+  /** Chunks of a whole record. */
   pointsPerRecord: number;
+  /** Payload fields that there are, where none is the one that was given. */
+  fieldsSeen?: string[];
   /** Absent where nothing was run. */
   harness?: Harness;
   observed: Observed;
@@ -181,8 +188,13 @@ export function rawCells(
         ...cell.qdrant,
         pointsPerSecond: seconds > 0 ? completeness.pointsStored / seconds : 0,
       },
+      // Waits for a connection happen within the command, where nobody sees how long each takes.
       mysql: { poolWaitMs: { p50: 0, p95: 0, p99: 0 } },
-      memory: { megabytes: cell.peakMb, shareOfHost: cell.peakMb / hostMb, measured: true },
+      memory: {
+        megabytes: cell.peakMb,
+        shareOfHost: cell.peakMb / hostMb,
+        measured: cell.peakMb > 0,
+      },
       absorbed,
       completeness,
       ...(cell.harness && { harness: cell.harness }),

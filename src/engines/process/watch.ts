@@ -7,7 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { MissingPartError } from '../../services/missing-part.ts';
 import { UsageError } from '../../usage-error.ts';
-import { type Cgroup, cgroupPids, joinFiles, makeCgroup, removeCgroup } from './cgroup.ts';
+import {
+  type Cgroup,
+  cgroupPids,
+  joinFiles,
+  killCgroup,
+  makeCgroup,
+  removeCgroup,
+} from './cgroup.ts';
 import {
   endScope,
   findScope,
@@ -20,6 +27,7 @@ import {
 import { openOutputLog } from './output-log.ts';
 import { mergeOutputs, openOutputPipe } from './output-pipe.ts';
 import type { MemorySample } from './samples.ts';
+import { startGuard } from './start-guard.ts';
 import type { ThreadInput, ThreadOrder, ThreadReport, ThreadSummary } from './watch-thread.ts';
 
 export type { MemorySample };
@@ -29,6 +37,8 @@ export type Watched = {
   /** Null where a signal ended it, or where it was never started. */
   exitCode: number | null;
   signalName: string | null;
+  /** When it was started, on this thread's monotonic clock; NaN where it never was. */
+  startedMs: number;
   /** From the start to the end of the command itself. */
   seconds: number;
   timedOut: boolean;
@@ -159,8 +169,9 @@ const orGivenUp = (ending: ReturnType<typeof ended>) =>
     })),
   ]);
 
-/** What is left to do where this process itself must end at once. */
+/** What is left to do where this process itself must end at once. The guard does the rest. */
 const killNow = (pid: number, cgroup: Cgroup | undefined): void => {
+  if (cgroup) killCgroup(cgroup);
   for (const each of [-pid, ...(cgroup ? cgroupPids(cgroup) : [])]) {
     try {
       process.kill(each, 'SIGKILL');
@@ -179,6 +190,7 @@ async function checkFolder(cwd: string): Promise<void> {
 const neverStarted = (limitMb: number | undefined): Watched => ({
   exitCode: null,
   signalName: null,
+  startedMs: Number.NaN,
   seconds: 0,
   timedOut: false,
   interrupted: true,
@@ -229,7 +241,11 @@ async function watchIn(place: Place, options: WatchOptions, program: string): Pr
     ...(scope && { scopeName: `${scope.unit}.scope` }),
   };
   const log = await openOutputLog(logPath, secrets);
-  const [thread, pipe] = await Promise.all([startThread(input), openOutputPipe()]);
+  const [thread, pipe, guard] = await Promise.all([
+    startThread(input),
+    openOutputPipe(),
+    startGuard({ marker: input.marker, ...(cgroup && { cgroup }) }),
+  ]);
   const order = (message: ThreadOrder) => thread.postMessage(message);
   const summarized = new Promise<ThreadSummary>((resolve, reject) => {
     thread.once('error', reject);
@@ -259,10 +275,12 @@ async function watchIn(place: Place, options: WatchOptions, program: string): Pr
     output.destroy();
     await reading;
     await thread.terminate();
+    guard.dismiss(true);
     return ending as Promise<never>;
   }
 
   const pid = child.pid;
+  guard.watch(pid);
   const onExit = () => killNow(pid, cgroup);
   process.once('exit', onExit);
   let allEnded = false;
@@ -307,6 +325,7 @@ async function watchIn(place: Place, options: WatchOptions, program: string): Pr
     const { use } = summary;
     return {
       ...result,
+      startedMs: startedAt,
       seconds: (atMs - startedAt) / 1000,
       timedOut: stopped === 'timedOut',
       interrupted: stopped === 'interrupted',
@@ -329,6 +348,7 @@ async function watchIn(place: Place, options: WatchOptions, program: string): Pr
     // After an error nothing else ends the command.
     if (!allEnded) onExit();
     process.removeListener('exit', onExit);
+    guard.dismiss(allEnded);
     output.destroy();
     await thread.terminate();
   }

@@ -22,6 +22,10 @@ test('an address is taken apart, with its escapes undone', () => {
 test.each([
   ['postgres://user:secret@host/data', /^--mysql: no address such as mysql:/],
   ['mysql://user:secret@host', /^--mysql: name the database: mysql:\/\/…@host:3306\/database$/],
+  [
+    'mysql://root:secret100%@host/data',
+    /^--mysql: a % that is part of a name or password must be written as %25 in the address$/,
+  ],
   ['mysql:secret', /^--mysql: .*no address such as/],
   ['linear', /^--mysql: "linear" is no address such as .*; a LAB goes before the option$/],
 ])('%s is refused in one line', (url, message) => {

@@ -13,6 +13,17 @@ export type MysqlAddress = {
 
 const example = 'mysql://user:password@127.0.0.1:3306/database';
 
+/** A part of an address as it is meant. Throws a UsageError where a `%` in it stands for nothing. */
+function decodedPart(part: string, option: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new UsageError(
+      `${option}: a % that is part of a name or password must be written as %25 in the address`,
+    );
+  }
+}
+
 /**
  * Takes the address of a database apart. Throws a UsageError that names `option` and does not repeat
  * the address, because a password may be in it.
@@ -23,7 +34,8 @@ export function parseAddress(url: string, option: string): MysqlAddress {
     throw new UsageError(
       `${option}: ${url.includes('://') ? '' : `"${url.slice(0, 40)}" is `}no address such as ${example}${url.includes('://') ? '' : '; a LAB goes before the option'}`,
     );
-  const database = decodeURIComponent(parsed.pathname.slice(1));
+  const decoded = (part: string) => decodedPart(part, option);
+  const database = decoded(parsed.pathname.slice(1));
   const port = Number(parsed.port || 3306);
   if (database === '')
     throw new UsageError(
@@ -32,8 +44,8 @@ export function parseAddress(url: string, option: string): MysqlAddress {
   return {
     host: parsed.hostname.replace(/^\[|\]$/g, ''),
     port,
-    user: decodeURIComponent(parsed.username),
-    password: decodeURIComponent(parsed.password),
+    user: decoded(parsed.username),
+    password: decoded(parsed.password),
     database,
     shown: `${parsed.hostname}:${port}/${database}`,
   };

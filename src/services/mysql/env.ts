@@ -1,12 +1,14 @@
+import { parseAddress } from './address.ts';
+
 /** How a MySQL address is told to a command: whole, and in the parts that most clients want. */
 export function mysqlEnv(url: string): Record<string, string> {
-  const { hostname, port, username, password, pathname } = new URL(url);
+  const { host, port, user, password, database } = parseAddress(url, 'MYSQL_URL');
   return {
     MYSQL_URL: url,
-    MYSQL_HOST: hostname,
-    MYSQL_PORT: port || '3306',
-    MYSQL_USER: decodeURIComponent(username),
-    MYSQL_PASSWORD: decodeURIComponent(password),
-    MYSQL_DATABASE: decodeURIComponent(pathname.slice(1)),
+    MYSQL_HOST: host,
+    MYSQL_PORT: String(port),
+    MYSQL_USER: user,
+    MYSQL_PASSWORD: password,
+    MYSQL_DATABASE: database,
   };
 }

@@ -42,7 +42,7 @@ export async function findMysql(options: FindMysqlOptions): Promise<MysqlServer>
   const { env, say, signal, option = '--mysql' } = options;
   const given = givenAddress(options);
   if (given) {
-    const server = await givenServer(given.url, given.origin);
+    const server = await givenServer(given.url, given.origin, { say, signal });
     say(`${server.version} at ${parseAddress(given.url, given.origin).shown}`);
     return server;
   }
