@@ -28,6 +28,7 @@ import { type LabOptions, labsFrom } from './lab-options.ts';
 import { repeatsFrom } from './repeats-option.ts';
 import { readSweep } from './report.ts';
 import { colour, invalid } from './simulate.ts';
+import { interrupted, untilStopped } from './until-stopped.ts';
 
 export type CheckOptions = LabOptions & {
   /** k6 where it was not given. */
@@ -43,7 +44,6 @@ export type CheckOptions = LabOptions & {
 
 /** Exit codes of design and documentation. */
 const failed = 1;
-const interrupted = 130;
 
 /** Repeats that a time of a real run can be judged by (what they find is in docs/ci.md); a simulated one repeats itself. */
 const usualRepeats = { k6: 3, simulate: 1 };
@@ -159,9 +159,7 @@ async function measuredOnK6(
 ): Promise<(Sweep | undefined)[] | typeof interrupted> {
   // Only here: simulations do without mocks.
   const { sweepHere } = await import('./run.ts');
-  const stop = new AbortController();
-  const onSignal = () => stop.abort();
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const stop = untilStopped();
   const runOptions = { repeats: String(repeats), ...(out !== undefined && { out }) };
   try {
     const labs = all.map(({ lab }) => lab);
@@ -174,7 +172,7 @@ async function measuredOnK6(
   } catch (error) {
     if (!stop.signal.aborted) throw error;
   } finally {
-    process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal);
+    stop.close();
   }
   say('interrupted; nothing was checked, the finished cells are saved');
   return interrupted;

@@ -10,6 +10,7 @@ import type { Lab } from '../model/lab.ts';
 import type { Sweep } from '../model/sweep.ts';
 import { provenanceOf } from '../provenance.ts';
 import { simulateCell } from '../simulate/cell.ts';
+import { untilStopped } from './until-stopped.ts';
 
 /** Virtual seconds in one, fewer than labs usually have: at ten, a busy machine's own delays would show. */
 const mostSpeed = 4;
@@ -33,14 +34,16 @@ async function measure(file: string, out: string): Promise<Sweep | number> {
   const command = [process.argv[1]!, 'run', file, '--json', '--out', out];
   const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
   // It saves what it has and ends by itself.
-  const pass = (signal: NodeJS.Signals) => child.kill(signal);
-  process.once('SIGINT', pass).once('SIGTERM', pass);
+  const stop = untilStopped((name) => child.kill(name));
+  const kill = () => child.kill('SIGINT');
+  process.once('exit', kill);
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part: string) => {
     text += part;
   });
   const [code] = (await once(child, 'close')) as [number | null];
-  process.removeListener('SIGINT', pass).removeListener('SIGTERM', pass);
+  process.removeListener('exit', kill);
+  stop.close();
   const sweep = text === '' ? undefined : (JSON.parse(text) as Sweep);
   return sweep?.cells[0] ? sweep : code || 3;
 }

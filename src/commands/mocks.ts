@@ -14,6 +14,7 @@ import { UsageError } from '../usage-error.ts';
 import { recordsFrom } from './seed.ts';
 import { createSeedProgress } from './seed-progress.ts';
 import { shellWord } from './shell-word.ts';
+import { untilStopped } from './until-stopped.ts';
 
 export type MocksOptions = {
   lab?: string;
@@ -72,7 +73,7 @@ async function openMysql(
 /** Rows of a table for pilots, which mark what they have migrated: enough for ten of 100. */
 const pilotsRecords = 1_000;
 
-/** Serves the mocks until SIGINT or SIGTERM. Prints what a shell can `eval`. */
+/** Serves the mocks until SIGINT, SIGTERM or SIGHUP. Prints what a shell can `eval`. */
 export async function mocks(options: MocksOptions): Promise<number> {
   const name = options.lab ?? 'linear';
   const given = checkLab(readLabFile(name), name);
@@ -91,12 +92,10 @@ export async function mocks(options: MocksOptions): Promise<number> {
     admin: port('--admin-port', options.adminPort, defaultPorts.admin),
   };
   const maxBytes = maxBytesOf(options.maxMemory);
-  const stop = new AbortController();
+  const stop = untilStopped();
   const stopped = new Promise<void>((resolve) => {
     stop.signal.addEventListener('abort', () => resolve(), { once: true });
   });
-  const onSignal = () => stop.abort();
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
 
   let mysql: MysqlServer | undefined;
   let running: Mocks | undefined;
@@ -115,7 +114,7 @@ export async function mocks(options: MocksOptions): Promise<number> {
   } finally {
     await running?.close();
     await mysql?.close();
-    process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal);
+    stop.close();
   }
 }
 

@@ -14,6 +14,7 @@ import { openMysqlCells } from './mysql-cells.ts';
 import { placingFrom } from './placing.ts';
 import { repeatsFrom } from './repeats-option.ts';
 import { exitCodeOf, invalid, type SimulateOptions, show, simulate } from './simulate.ts';
+import { interrupted, untilStopped } from './until-stopped.ts';
 
 export type RunOptions = SimulateOptions & {
   engine?: string;
@@ -23,9 +24,6 @@ export type RunOptions = SimulateOptions & {
   mysql?: string | true;
   docker?: boolean;
 };
-
-/** Exit codes of design and documentation. */
-const interrupted = 130;
 
 type Say = (line: string) => void;
 
@@ -133,9 +131,7 @@ export async function run(labs: Lab[], options: RunOptions): Promise<number> {
   if (engine !== 'k6') throw new UsageError(`--engine: "${engine}" is not one of k6, simulate`);
 
   const say: Say = (line) => process.stderr.write(`kneepoint: ${line}\n`);
-  const stop = new AbortController();
-  const onSignal = () => stop.abort();
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const stop = untilStopped();
   const { signal } = stop;
   let done: K6Sweeps;
   try {
@@ -145,7 +141,7 @@ export async function run(labs: Lab[], options: RunOptions): Promise<number> {
     say('interrupted');
     return interrupted;
   } finally {
-    process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal);
+    stop.close();
   }
 
   const sweeps = done.sweeps.map(({ sweep }) => sweep);

@@ -4,11 +4,11 @@ import { givenServer } from '../services/mysql/given-server.ts';
 import { resetRecords, seedRecords } from '../services/mysql/records-table.ts';
 import { UsageError } from '../usage-error.ts';
 import { createSeedProgress } from './seed-progress.ts';
+import { interrupted, untilStopped } from './until-stopped.ts';
 
 export type SeedOptions = { mysqlUrl?: string; records?: string; reset?: boolean };
 
 const option = '--mysql-url';
-const interrupted = 130;
 const mostRecords = 100_000_000;
 
 /** The flag's address, or MYSQL_URL where it leads to this machine: another host may be production. */
@@ -48,9 +48,7 @@ export async function seed(name: string, options: SeedOptions): Promise<number> 
     return 0;
   }
 
-  const stop = new AbortController();
-  const onSignal = () => stop.abort();
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const stop = untilStopped();
   const progress = createSeedProgress(process.stderr);
   const beganMs = performance.now();
   try {
@@ -71,6 +69,6 @@ export async function seed(name: string, options: SeedOptions): Promise<number> 
     say('interrupted; the same command goes on where this one stopped');
     return interrupted;
   } finally {
-    process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal);
+    stop.close();
   }
 }
