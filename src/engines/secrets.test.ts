@@ -20,3 +20,37 @@ test('a command line is told without them', () => {
     'node ingest.js --key [redacted] --openai [redacted] --workers 4',
   );
 });
+
+test('passwords are short, and have other names', () => {
+  const env = {
+    MYSQL_PASSWORD: 'hunter2',
+    MYSQL_PWD: 'abcd',
+    DB_PASS: 'pass1',
+    AUTH: 'Bearer 0123456789',
+    SENTRY_DSN: 'https://abcdef@sentry.example/1',
+    PWD: '/home/me/project',
+    OLDPWD: '/home/me',
+    USE_PASSWORD: 'yes',
+    USE_PASS: 'true',
+    GIT_AUTHOR_NAME: 'Jane Doe Smith',
+    SSH_AUTH_SOCK: '/tmp/ssh-1/agent',
+  };
+  expect(secretsIn(env)).toEqual([
+    'hunter2',
+    'abcd',
+    'pass1',
+    'Bearer 0123456789',
+    'https://abcdef@sentry.example/1',
+  ]);
+});
+
+test.each([
+  ['postgres://u:p@ss@word9@h/db', 'p@ss@word9'],
+  ['http://user:100%@host', '100%'],
+  ['mysql://root:p%40ss@127.0.0.1:3306/shop', 'p@ss'],
+  ['redis://:0123@host', '0123'],
+  ['http://u:word@host/?mail=a@b.example', 'word'],
+  ['http://u:sl/ash@host', 'sl/ash'],
+])('the password in %s is known, up to the last @', (value, password) => {
+  expect(secretsIn({ ADDRESS: value })).toEqual([password]);
+});
