@@ -72,6 +72,10 @@ export function renderPath(path: Path, { colour, width = 80 }: RenderOptions): s
 /** Recommended configuration: blocks to paste, each with its reason. */
 export function renderEnv(blocks: EnvBlock[], { colour, width = 80 }: RenderOptions): string {
   const paint = painter(colour);
+  const hasClaims = blocks.some(({ env }) => env.CLAIM_SIZE !== undefined);
+  const claims = hasClaims
+    ? '\n# CLAIM_SIZE: records that a worker claims at a time (workload.recordsPerClaim).\n'
+    : '';
   return `${paint('bold', 'Recommended .env')}\n${blocks
     .map(({ title, env, why }) =>
       [
@@ -79,5 +83,5 @@ export function renderEnv(blocks: EnvBlock[], { colour, width = 80 }: RenderOpti
         ...Object.entries(env).map(([key, value]) => `${key}=${value}`),
       ].join('\n'),
     )
-    .join('\n\n')}\n`;
+    .join('\n\n')}\n${claims}`;
 }

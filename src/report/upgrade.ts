@@ -8,6 +8,7 @@ import {
   type Outcome,
   type Row,
   toldOf,
+  worthwhile,
 } from '../analyze/upgrade/upgrade.ts';
 import { figure, workersText } from '../analyze/wording.ts';
 import { type Paint, painter } from './colours.ts';
@@ -19,16 +20,20 @@ const kneeText = ({ knee }: Outcome) => (knee === null ? nothing : figure(knee))
 
 /** Shares of the records that are shown as lost; less would be 0 %. */
 const shownLoss = 0.005;
-/** How many times as fast a step must be for its factor not to read as 1.0. */
-const shownSlower = 0.95;
+/** From how many times as fast on a step counts as no slower. */
+const shownSlower = 0.99;
 
 function gainText(row: Row): string {
   const { step, gain, gainsNothing, sameAs } = row;
   const { lostShare, seconds } = toldOf(row);
-  if (lostShare >= shownLoss) return `loses ${formatShare(lostShare)}`;
   if (!step) return '';
-  const factor = (value: number) => `${value < 10 ? value.toFixed(1) : grouped(value)}x`;
-  if (gainsNothing) return gain !== null && gain < shownSlower ? factor(gain) : 'gains nothing';
+  const factor = (value: number) =>
+    `${value < 10 ? value.toFixed(value < 1.1 ? 2 : 1) : grouped(value)}x`;
+  if (gainsNothing) {
+    if (gain === null || (gain > shownSlower && gain < worthwhile)) return 'gains nothing';
+    // Sooner done and yet no gain: records are missing that now are not.
+    return gain < worthwhile ? factor(gain) : `loses ${formatShare(lostShare)}`;
+  }
   if (gain === null) return seconds === null ? nothing : 'now it fits';
   return sameAs ? `as ${sameAs.split(',')[0]}` : factor(gain);
 }
@@ -173,6 +178,9 @@ export function renderLadder(ladder: Ladder, { colour, width = 80 }: RenderOptio
     const { problem } = atTarget ?? atLab;
     if (problem) problems.set(problem, [...(problems.get(problem) ?? []), step?.name ?? 'now']);
   }
+  const losses = rows
+    .filter((row) => toldOf(row).lostShare >= shownLoss)
+    .map((row) => `${row.step?.name ?? 'now'} ${formatShare(toldOf(row).lostShare)}`);
   const hasBatch = rows.some(({ step }) => step?.kind === 'batch');
   const notes = [
     ...(extrapolated
@@ -181,7 +189,7 @@ export function renderLadder(ladder: Ladder, { colour, width = 80 }: RenderOptio
         ]
       : []),
     ...ladder.notes,
-    'Times are at the recommended workers of each step: they get no 429, unless one worker alone is over the knee. One step at a time, against now.',
+    'Times are at the recommended workers of each step: they get hardly any 429s, unless one worker alone is over the knee. One step at a time, against now.',
     ...(lab.qdrant.plan === 'unlimited'
       ? ['Qdrant "unlimited" is no product: set qdrant.plan to compare plans.']
       : []),
@@ -208,6 +216,14 @@ export function renderLadder(ladder: Ladder, { colour, width = 80 }: RenderOptio
     [...problems].map(([problem, names]) =>
       paint('red', wrapped(`${problem}: ${names.join('; ')}.`, width, 0)),
     ),
+    losses.length > 0
+      ? [
+          paint(
+            'red',
+            wrapped(`Records lost, since the client gives up: ${losses.join('; ')}.`, width, 0),
+          ),
+        ]
+      : [],
     notes.map((text) => paint('dim', wrapped(text, width, 0))),
   ];
   return `${blocks

@@ -59,6 +59,7 @@ test.each([
   [['--target-records', '0'], /--target-records: must be a whole number/],
   [['--target-records', 'many'], /--target-records: must be a whole number/],
   [['--deadline', 'soon'], /--deadline: must be a time such as/],
+  [['--deadline', '1h1h'], /--deadline: must be a time such as 90s, 1h30m or 2d/],
   [['no-such-lab'], /no built-in lab/],
   [
     ['linear', '--plan', 'unlimited', '--workers', '1', '--records', '1', '--confirm'],
@@ -69,6 +70,14 @@ test.each([
   expect(status).toBe(2);
   expect(stderr).toMatch(message);
   expect(stderr.trim().split('\n')).toHaveLength(1);
+});
+
+test('a lab of which nobody can tell what binds exits with 3', () => {
+  const one = ['--workers', '1', '--records', '1'];
+  const { status, stdout } = kneepoint(['upgrade', 'linear', ...one]);
+  expect(status).toBe(3);
+  expect(stdout).toContain("What binds can't be told");
+  expect(kneepoint(['upgrade', 'linear', ...one, '--json']).status).toBe(3);
 });
 
 test('tiers --stale exits with 0 where nothing is, with 1 where something is, with 2 without a day', () => {
@@ -90,7 +99,7 @@ test('--confirm runs before and after on k6 and compares both with what was pred
     const { status, stdout } = kneepoint([...args, '--records', '40', '--workers', '1,4']);
     // On a machine that others keep busy k6 may be off by more than 5 %: then it says so, with 1.
     const { confirmation } = JSON.parse(stdout);
-    expect(status).toBe(confirmation.agrees ? 0 : 1);
+    expect(status).toBe(confirmation.problem ? 3 : confirmation.agrees ? 0 : 1);
     expect(confirmation).toMatchObject({
       step: 'tier-3',
       before: { workers: 2 },

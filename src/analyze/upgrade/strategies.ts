@@ -128,7 +128,10 @@ export function strategiesFor(lab: Lab, workers: number, recommendedWorkers: num
       .map(({ name, change }): Strategy => {
         const changed = change(lab);
         const { batchSize, recordsPerClaim } = changed.workload;
-        const settings = [`BATCH_SIZE=${batchSize}`, `${recordsPerClaim} records a claim`];
+        const settings = [
+          `BATCH_SIZE=${batchSize}`,
+          `CLAIM_SIZE=${recordsPerClaim} (records that a worker claims at a time)`,
+        ];
         // As in the ladder: with larger batches a limit or the claims may be full with fewer workers.
         const count = Math.min(
           workers,
@@ -200,17 +203,17 @@ export function compareStrategies(
   while (workers > 1 && memoryOf(given, workers).shareOfHost > memoryShare) workers--;
   const { records: labRecords, recordsPerClaim } = given.workload;
   // Where claims are what there is too few of, more records would hide that.
-  const isShort = verdictOf(given, tellingRecords(given, labRecords)).bottleneck === 'work-units';
-  const records = isShort
-    ? labRecords
-    : Math.max(Math.min(labRecords, 5_000), 50 * workers * recordsPerClaim);
+  const now = verdictOf(given, tellingRecords(given, labRecords));
+  const records =
+    now.bottleneck === 'work-units'
+      ? labRecords
+      : Math.max(Math.min(labRecords, 5_000), 50 * workers * recordsPerClaim);
   const lab: Lab = {
     ...given,
     workload: { ...given.workload, records },
     openai: { ...given.openai, bucket: { rpm: 'empty', tpm: 'empty' } },
   };
-  const { recommendedWorkers } = verdictOf(given, records);
-  const runs = strategiesFor(lab, workers, recommendedWorkers).map((strategy) => ({
+  const runs = strategiesFor(lab, workers, now.recommendedWorkers).map((strategy) => ({
     strategy,
     cells: Array.from({ length: seeds }, (_, at) => {
       const seeded = { ...strategy.lab, seed: lab.seed + at };

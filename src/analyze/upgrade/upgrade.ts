@@ -102,8 +102,13 @@ export function outcomeOf(
   };
 }
 
-/** Shares of the records that differ by less are lost alike. */
-const sameLoss = 0.001;
+/** Shares of lost records that are the same by chance, where some are lost anyway and where hardly any are. */
+const sameLoss = { some: 0.01, none: 0.005 };
+
+const losesMore = (before: Outcome, after: Outcome): boolean => {
+  const { some, none } = sameLoss;
+  return after.lostShare > before.lostShare + (before.lostShare > none ? some : none);
+};
 
 /** Whether there is room for more workers than before; no knee is endless room, an unknown one is none. */
 function hasMoreRoom(before: Outcome, after: Outcome): boolean {
@@ -112,8 +117,8 @@ function hasMoreRoom(before: Outcome, after: Outcome): boolean {
 }
 
 function isNoBetter(before: Outcome, after: Outcome): boolean {
-  if (after.seconds === null || after.lostShare > before.lostShare + sameLoss) return true;
-  if (before.seconds === null || after.lostShare < before.lostShare - sameLoss) return false;
+  if (after.seconds === null || losesMore(before, after)) return true;
+  if (before.seconds === null || losesMore(after, before)) return false;
   const gain = before.seconds / after.seconds;
   return gain < 1 / worthwhile || (gain < worthwhile && !hasMoreRoom(before, after));
 }
@@ -125,7 +130,8 @@ function isSame(one: Outcome, other: Outcome): boolean {
   return (
     ratio < worthwhile &&
     ratio > 1 / worthwhile &&
-    Math.abs(one.lostShare - other.lostShare) <= sameLoss &&
+    !losesMore(one, other) &&
+    !losesMore(other, one) &&
     !hasMoreRoom(one, other)
   );
 }
