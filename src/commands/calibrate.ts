@@ -168,6 +168,16 @@ export function calibrateLab(given: string | undefined, options: CalibrateOption
     throw new UsageError(
       'calibrate: give at least one of --headers, --openai-latencies, --qdrant-latencies, --exec',
     );
+  if (options.model !== undefined && headers.length === 0)
+    throw new UsageError('--model: chooses among --headers; give some, or leave it out');
+  for (const [option, value] of Object.entries({
+    '--column': options.column,
+    '--drop-from': options.dropFrom,
+  }))
+    if (value !== undefined && openaiLatencies === undefined && qdrantLatencies === undefined)
+      throw new UsageError(
+        `${option}: is about latencies; give --openai-latencies or --qdrant-latencies, or leave it out`,
+      );
   if (files.filter((path) => path === '-').length > 1)
     throw new UsageError('calibrate: stdin (-) can be only one of the files');
   if (out !== undefined && existsSync(out) && !force)

@@ -184,6 +184,25 @@ describe('calibrate', () => {
       '1\n',
       /--drop-from: must be milliseconds/,
     ],
+    [
+      'headers of another model',
+      ['--headers', '-', '--model', 'foo'],
+      headers,
+      /--headers: stdin: the answers are of text-embedding-3-\w+, not of --model foo; give that/,
+    ],
+    [
+      'headers that say no limit',
+      ['--headers', '-'],
+      'HTTP/2 200\nx-ratelimit-limit-requests: -5\nx-ratelimit-limit-tokens: abc\n',
+      /x-ratelimit-limit-requests "-5" and x-ratelimit-limit-tokens "abc": a limit must be/,
+    ],
+    [
+      'a model without headers',
+      ['--openai-latencies', '-', '--model', 'foo'],
+      latencies(),
+      /--model: chooses among --headers/,
+    ],
+    ['a column of headers', ['--headers', '-', '--column', 'x'], headers, /--column: is about lat/],
     ['no such lab', ['lineer', '--headers', '-'], headers, /did you mean linear/],
     ['a folder without a run', ['--exec', '.'], '', /--exec: cannot read .*sweep\.json/],
   ])('%s is one line and exit code 2', (_, args, input, message) => {

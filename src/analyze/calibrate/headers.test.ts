@@ -240,3 +240,10 @@ x-ratelimit-reset-tokens: 90ms`;
     expect(durationMs('soon')).toBeUndefined();
   });
 });
+
+test('a limit header that says no limit is named', () => {
+  const odd = answers(dump({ rpm: 5_000, more: 'x-ratelimit-limit-tokens: abc' }));
+  expect(limits(odd).notes).toContain(
+    'x-ratelimit-limit-tokens "abc" is no whole number over 0 and was left out',
+  );
+});

@@ -3,18 +3,23 @@
 /** So many samples at the very top, within a hundredth of each other, are a limit and not a tail. */
 const leastTimeouts = 3;
 
+/** A spread below which there is no tail to pile up above: the largest sample over the 5th percentile. */
+const narrow = 1.15;
+
 /**
  * Where samples pile up at their maximum, as they do where a client gave up: the count, and about where
  * in milliseconds. Undefined where the tail simply ends.
  */
 export function pileUpOf(sorted: number[]): { count: number; atMs: number } | undefined {
   const count = sorted.length;
-  const [median, most] = [sorted[count >> 1]!, sorted[count - 1]!];
-  if (most < 3 * median) return undefined;
+  const [low, most] = [sorted[Math.floor(0.05 * count)]!, sorted[count - 1]!];
+  if (most < narrow * low) return undefined;
   const from = (ms: number) => count - sorted.findIndex((value) => value >= ms);
   const top = from(0.99 * most);
-  // A tail thins out: just below the top it must be denser than at it.
-  const below = (from(0.9 * most) - top) / 9;
+  // A tail thins out: just below the top it must be denser than at it. Rounded times are dense only at
+  // the steps they were rounded to.
+  const step = Math.max(0.01 * most, toothOf(sorted));
+  const below = (from(most - 10 * step) - top) / 9;
   const enough = Math.max(leastTimeouts, Math.ceil(0.002 * count));
   return top >= enough && top >= 3 * (1 + below) ? { count: top, atMs: most } : undefined;
 }

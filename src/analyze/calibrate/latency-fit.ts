@@ -188,7 +188,7 @@ export function fitLatency(all: LatencySample[], typicalSize?: number): LatencyF
   const pile = pileUpOf(raw);
   if (pile)
     return {
-      problem: `${pile.count} of ${count} samples stand at ${ms(pile.atMs)}: timeouts, not latencies. Leave them out with --drop-from ${Math.floor(0.99 * pile.atMs)}`,
+      problem: `${pile.count} of ${count} samples stand at ${ms(pile.atMs)}: timeouts or another cap, not latencies. Leave them out with --drop-from ${Math.floor(0.99 * pile.atMs)}`,
     };
   const notes: string[] = [];
   if (every > 1) notes.push(`every ${every} samples, one was taken of ${all.length}`);
@@ -237,14 +237,15 @@ export function fitLatency(all: LatencySample[], typicalSize?: number): LatencyF
   const methods: LatencyFit['method'][] = [];
   if (likely) methods.push('shifted lognormal');
   if (count >= fewestForOwn && !(through && artefactOf(through))) methods.push('own percentiles');
-  let last: ReturnType<typeof compare> | undefined;
+  let best: ReturnType<typeof compare> | undefined;
   for (const method of methods as ('shifted lognormal' | 'own percentiles')[]) {
     const latency = rounded(estimates[method](sorted)!);
-    last = compare(sorted, latency);
-    if (!last.good) continue;
+    const found = compare(sorted, latency);
+    if (!best || found.distance < best.distance) best = found;
+    if (!found.good) continue;
     const errorMs = errorsOf(inOrder, estimates[method]);
     const shape = method === 'shifted lognormal' ? likely : through;
-    const { distance, worst } = last;
+    const { distance, worst } = found;
     return {
       latency,
       method,
@@ -255,8 +256,8 @@ export function fitLatency(all: LatencySample[], typicalSize?: number): LatencyF
       worst,
     };
   }
-  const why = last
-    ? `the best curve is off by ${percent(last.worst.share)} at ${last.worst.percentile}, ${percent(last.meanOff)} in the mean and ${percent(last.distance)} of the samples`
+  const why = best
+    ? `the best curve is off by ${percent(best.worst.share)} at ${best.worst.percentile}, ${percent(best.meanOff)} in the mean and ${percent(best.distance)} of the samples`
     : `${count} samples with a tail that is no lognormal's; give at least ${fewestForOwn}`;
   return { problem: `${why}. ${mixed}` };
 }

@@ -67,6 +67,20 @@ function readingOf({ headers }: Answer): Reading | undefined {
   return (reading.rpm ?? reading.tpm ?? reading.rpd) ? reading : undefined;
 }
 
+/** Limit headers that say no limit, as they stand: `x-ratelimit-limit-tokens "abc"`. */
+function unreadable(answers: Answer[]): string[] {
+  const found = answers.flatMap(({ headers }) =>
+    ['requests', 'tokens'].flatMap((what) => {
+      const name = `x-ratelimit-limit-${what}`;
+      const text = headers[name];
+      return text === undefined || /^0*[1-9]\d*$/.test(text)
+        ? []
+        : [`${name} ${JSON.stringify(text.slice(0, 40))}`];
+    }),
+  );
+  return [...new Set(found)];
+}
+
 /** A project's own limits, where it has some. */
 function projectLimits({ headers }: Answer): Limits {
   const of = (what: string) => {
@@ -112,6 +126,9 @@ const limitsText = ({ rpm, tpm, rpd }: Limits): string =>
  */
 export function limitsIn(answers: Answer[], wanted: string): FoundLimits | { problem: string } {
   const telling = answers.filter((answer) => readingOf(answer) !== undefined);
+  const noLimits = unreadable(answers);
+  if (telling.length === 0 && noLimits.length > 0)
+    return { problem: `${noLimits.join(' and ')}: a limit must be a whole number over 0` };
   if (telling.length === 0)
     return {
       problem: `none of ${answers.length} answers has x-ratelimit-limit-requests or -tokens (401, 404 and some 429 have none); save those of an embeddings call that succeeded, with curl -sD headers.txt`,
@@ -141,7 +158,7 @@ export function limitsIn(answers: Answer[], wanted: string): FoundLimits | { pro
     };
   const agreeing = own.filter((answer) => key(answer) === key(last));
   const { odd, windows, ...found } = readingOf(last)!;
-  const notes: string[] = [];
+  const notes = noLimits.map((header) => `${header} is no whole number over 0 and was left out`);
   if (others.length > 0) notes.push(`earlier answers said ${others.join('; ')}: the latest count`);
   const oddOnes = agreeing.flatMap((answer) => readingOf(answer)!.odd);
   if (oddOnes.length > 0)

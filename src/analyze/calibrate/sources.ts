@@ -26,6 +26,10 @@ export function fromHeaders(
 ): Found | Unusable {
   const found = limitsIn(answers, model ?? lab.openai.model);
   if ('problem' in found) return found;
+  if (model !== undefined && found.model !== undefined && found.model !== model)
+    return {
+      problem: `the answers are of ${found.model}, not of --model ${model}; give that model's, or leave --model out`,
+    };
   const { tier, matches, overrides, notes } = found;
   const when = found.latest ? ` of ${found.latest.slice(0, 10)}` : '';
   const answersText =
