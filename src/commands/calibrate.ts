@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { parse } from 'yaml';
 import {
   type Calibration,
@@ -180,6 +180,8 @@ export function calibrateLab(given: string | undefined, options: CalibrateOption
       );
   if (files.filter((path) => path === '-').length > 1)
     throw new UsageError('calibrate: stdin (-) can be only one of the files');
+  if (out !== undefined && statSync(out, { throwIfNoEntry: false })?.isDirectory())
+    throw new UsageError(`--out: ${out} is a folder; name a file in it: ${join(out, 'lab.yaml')}`);
   if (out !== undefined && existsSync(out) && !force)
     throw new UsageError(`--out: ${out} exists; add --force to replace it`);
   let read: ReturnType<typeof readSweep> | undefined;

@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { totalmem } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { applied } from '../analyze/calibrate/calibrate.ts';
 import { checkLab } from '../lab-file.ts';
@@ -186,6 +187,8 @@ export async function init(
   file: string,
   { yes = false, force = false }: InitOptions,
 ): Promise<number> {
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
+    throw new UsageError(`init: ${file} is a folder; name a file in it: ${join(file, 'lab.yaml')}`);
   if (existsSync(file) && !force)
     throw new UsageError(`init: ${file} exists; add --force to replace it, or name another file`);
   const name =
@@ -209,16 +212,14 @@ export async function init(
   }
   const lab = labOf(answers, name);
   checkLab(lab, 'init');
-  writeAtomically(
-    file,
-    commentedYaml(lab, head(file), (field, description) =>
-      description === undefined
-        ? questions.find((each) => each.field === field)?.help
-        : description,
-    ),
+  // A word alone would be looked for among the built-in labs.
+  const given = /[./\\]/.test(file) ? file : `./${file}`;
+  const yaml = commentedYaml(lab, head(given), (field, description) =>
+    description === undefined ? questions.find((each) => each.field === field)?.help : description,
   );
+  writeAtomically(file, yaml, 'init');
   process.stderr.write(
-    `${yes ? '' : '\n'}kneepoint: wrote ${file}; next: kneepoint simulate ${file}\n`,
+    `${yes ? '' : '\n'}kneepoint: wrote ${file}; next: kneepoint simulate ${given}\n`,
   );
   return 0;
 }

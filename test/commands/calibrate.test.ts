@@ -203,6 +203,7 @@ describe('calibrate', () => {
       /--model: chooses among --headers/,
     ],
     ['a column of headers', ['--headers', '-', '--column', 'x'], headers, /--column: is about lat/],
+    ['a folder for a file', ['--headers', '-', '--out', '.'], headers, /--out: \. is a folder/],
     ['no such lab', ['lineer', '--headers', '-'], headers, /did you mean linear/],
     ['a folder without a run', ['--exec', '.'], '', /--exec: cannot read .*sweep\.json/],
   ])('%s is one line and exit code 2', (_, args, input, message) => {
@@ -380,6 +381,24 @@ describe('init', () => {
     expect(stderr).toMatch(/all\.yaml exists; add --force/);
     expect(statSync(join(folder, 'all.yaml')).mtimeMs).toBe(before);
     expect(kneepoint(['init', 'all.yaml', '--yes', '--force']).status).toBe(0);
+  });
+
+  test.each([
+    ['.', /^kneepoint: init: \. is a folder; name a file in it: lab\.yaml\n$/],
+    [
+      'all.yaml/lab.yaml',
+      /^kneepoint: init: cannot write all\.yaml\/lab\.yaml \(E\w+: .*\); choose/,
+    ],
+  ])('%s is no place for a lab', (file, message) => {
+    const { status, stderr } = kneepoint(['init', file, '--yes', '--force']);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(message);
+  });
+
+  test('a name that could be that of a built-in lab is followed by its path', () => {
+    const { stderr } = kneepoint(['init', 'mylab', '--yes']);
+    expect(stderr).toBe('kneepoint: wrote mylab; next: kneepoint simulate ./mylab\n');
+    expect(kneepoint(['simulate', './mylab']).status).toBe(0);
   });
 
   describe.skipIf(!hasTerminal)('on a terminal', () => {
