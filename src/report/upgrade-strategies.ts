@@ -2,7 +2,7 @@
 import type { Interval, Strategies } from '../analyze/upgrade/strategies.ts';
 import type { Lab } from '../model/lab.ts';
 import { type Paint, painter } from './colours.ts';
-import { countOf, grouped } from './figures.ts';
+import { countOf, grouped, nothing } from './figures.ts';
 import { limiterSnippet, type SnippetLimits } from './snippets.ts';
 import type { RenderOptions } from './upgrade.ts';
 import { tableLines, wrapped } from './upgrade-text.ts';
@@ -19,6 +19,10 @@ const percent = ({ mean }: Interval) => {
   const value = Math.round((mean - 1) * 100);
   return `${value > 0 ? '+' : ''}${value} %`;
 };
+
+/** Requests for each success; none where nothing succeeded. */
+const triesText = ({ mean }: Interval) =>
+  mean === 0 ? nothing : mean < 1_000 ? mean.toFixed(2) : grouped(mean);
 
 const snippetBlock = (limits: SnippetLimits, paint: Paint): string[] => [
   paint('bold', 'Limiter in TypeScript: await mayEmbed(texts) before each request'),
@@ -45,7 +49,7 @@ export function renderStrategies(
     percent(result.timeRatio),
     intervalText(result.refused, 0),
     intervalText(result.recordsLost, 0),
-    result.attemptsPerSuccess.mean.toFixed(2),
+    triesText(result.attemptsPerSuccess),
   ]);
   const heading = ['Strategy', 'Seconds', 'Time', '429s', 'Lost', 'Tries'];
   const chosen = results.find(({ name }) => name === best)!;

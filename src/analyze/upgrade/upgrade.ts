@@ -3,6 +3,7 @@ import type { Lab } from '../../model/lab.ts';
 import { planPrices } from '../../model/prices.ts';
 import type { Bottleneck } from '../../model/sweep.ts';
 import { simulateSweep } from '../analyze.ts';
+import { memoryShare } from '../diagnosis/ladder.ts';
 import { costOf } from './cost.ts';
 import { createForecast, type Forecast } from './steady-state.ts';
 import { isSetting, type Step, stepNotes, stepsFor } from './steps.ts';
@@ -136,6 +137,14 @@ function isSame(one: Outcome, other: Outcome): boolean {
   );
 }
 
+/** Whether a step lifts what no worker ever waits for: then all stays as it is, and nothing is simulated. */
+function isUnfelt({ workers, worker, host, mysql }: Lab, { kind }: Step): boolean {
+  const most = Math.max(...workers);
+  if (kind === 'pool') return mysql.poolSize >= most;
+  const neededMb = worker.baseMemoryMb + most * worker.memoryMb;
+  return kind === 'memory' && neededMb <= memoryShare * host.memoryGb * 1_024;
+}
+
 /** Every single step from the lab as it is. A target may be far too large to simulate. */
 export function upgradeLadder(
   lab: Lab,
@@ -160,7 +169,7 @@ export function upgradeLadder(
     const isOfHost = step.kind === 'memory' || step.kind === 'cores';
     if (isOfHost && before?.gainsNothing) continue;
     const usdPerHour = step.price.usdPerHour ?? planPrices[lab.qdrant.plan]?.usdPerHour;
-    const found = outcomes(step.change(lab), usdPerHour);
+    const found = isUnfelt(lab, step) ? now : outcomes(step.change(lab), usdPerHour);
     const [was, is] = [toldOf(now).seconds, toldOf(found).seconds];
     const gainsNothing = isNoBetter(toldOf(now), toldOf(found));
     const same = rows.find(
@@ -169,7 +178,8 @@ export function upgradeLadder(
     );
     rows.push({
       step,
-      ...found,
+      atLab: found.atLab,
+      ...(found.atTarget && { atTarget: found.atTarget }),
       gain: was === null || is === null ? null : was / is,
       gainsNothing,
       ...(same && !gainsNothing && { sameAs: same.step!.name }),
