@@ -37,11 +37,26 @@ export function warningsFor(lab: Lab, cells: Cell[]): Warning[] {
   const lossy = cells.filter(({ completeness }) => completeness.recordsFailed > 0);
   if (lossy.length > 0) {
     const lost = lossy.map((cell) => `${cell.completeness.recordsFailed} at ${cell.workers}`);
+    const most = lossy.at(-1)!.workers;
+    const said = `Records lost: ${lost.join(', ')} ${most === 1 ? 'worker' : 'workers'}.`;
+    // Where nothing was tried again, fewer workers would lose as many. Only a command of its own can be like that.
+    const gaveUp = lossy.some(
+      ({ command, openai, qdrant }) =>
+        !command || openai.attemptsPerSuccess > 1 || qdrant.timeouts + qdrant.errors > 0,
+    );
     warnings.push({
       code: 'records-lost',
-      message: `Records lost: ${lost.join(', ')} workers. The client gives up after its retries, and nothing in the pipeline's own log says how many are missing.`,
-      remedy:
-        'Use fewer workers, a client-side limiter, or retries that last as long as the limit does; then compare source and target.',
+      ...(gaveUp
+        ? {
+            message: `${said} The client gives up after its retries, and nothing in the pipeline's own log says how many are missing.`,
+            remedy:
+              'Use fewer workers, a client-side limiter, or retries that last as long as the limit does; then compare source and target.',
+          }
+        : {
+            message: `${said} No request was refused or tried again: the command left out or swallowed what is missing.`,
+            remedy:
+              'Look where the command skips chunks or catches errors, and compare source and target.',
+          }),
     });
   }
   return warnings;

@@ -164,3 +164,17 @@ test('a lone worker that failed is nobody’s baseline', () => {
   const sweep = analyzeMeasured(lab, cells, circumstances, provenance);
   expect(sweep.cells[1]!.speedup).toBeCloseTo(2, 1);
 });
+
+test('a chunk lost of most records does not make the others look slow', () => {
+  const lab = labOf('linear');
+  const cells = [1, 5].map((workers) => {
+    const seen = seenFromOutside(lab, workers);
+    return {
+      ...seen,
+      completeness: { ...seen.completeness, pointsStored: 740, recordsFailed: 60 },
+    };
+  });
+  const { verdict, cells: compared } = analyzeMeasured(lab, cells, circumstances, provenance);
+  expect(compared[0]!.recordsPerSecond).toBeCloseTo((100 / 60) * (740 / 800), 2);
+  expect(verdict).toMatchObject({ bottleneck: 'none', recommendedWorkers: 5 });
+});

@@ -53,8 +53,15 @@ export function fitMemory(cells: { workers: number; peakMb: number }[]): MemoryF
 /** Seconds of one worker for one record, by the cell with the fewest workers: nothing makes it wait there. */
 export type Demand = { embed: number; qdrant: number; own: number; cpu: number };
 
-const doneIn = ({ completeness: { records, recordsFailed } }: MeasuredCell): number =>
-  records - recordsFailed;
+/**
+ * Records' worth of chunks that arrived. A record that lacks one chunk of eight took nearly the work of a
+ * whole one: counting it as nothing would make the others look eight times as slow where many do.
+ */
+function doneIn({ completeness, observed }: MeasuredCell): number {
+  const { records, pointsExpected, pointsStored } = completeness;
+  const arrived = pointsStored - observed.duplicatePoints;
+  return pointsExpected > 0 ? records * Math.min(1, Math.max(0, arrived / pointsExpected)) : 0;
+}
 
 /** Workers that have something to do: never more than there are claims. */
 const unaccounted = ({ workers, seconds, spentSeconds }: MeasuredCell): number =>
