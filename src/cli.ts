@@ -13,6 +13,7 @@ import type { RunOptions } from './commands/run.ts';
 import type { SeedOptions } from './commands/seed.ts';
 import type { SimulateOptions } from './commands/simulate.ts';
 import type { UpgradeOptions } from './commands/upgrade.ts';
+import { fileProblem } from './file-problem.ts';
 import { version } from './provenance.ts';
 import { MissingPartError } from './services/missing-part.ts';
 import { UsageError } from './usage-error.ts';
@@ -21,6 +22,8 @@ import { UsageError } from './usage-error.ts';
 const dashes = process.argv[2] === 'exec' ? process.argv.indexOf('--') : -1;
 const ownArguments = dashes < 0 ? process.argv : process.argv.slice(0, dashes);
 const userCommand = dashes < 0 ? [] : process.argv.slice(dashes + 1);
+const commandMissing =
+  'exec: give your command after --, as in `exec openai-tier-1 -- node ingest.js`';
 
 const program = new Command('kneepoint')
   .description('How many ingestion workers can you run, what binds, and does an upgrade help?')
@@ -219,10 +222,7 @@ ${examples([
       import('./commands/lab-options.ts'),
       import('./commands/exec.ts'),
     ]);
-    if (userCommand.length === 0)
-      throw new UsageError(
-        'exec: give your command after --, as in `exec openai-tier-1 -- node ingest.js`',
-      );
+    if (userCommand.length === 0) throw new UsageError(commandMissing);
     if (options.speed !== undefined)
       throw new UsageError("--speed: other programs can't be sped up; leave it out");
     const [lab] = labsFrom([name], options, { canPlace: true });
@@ -364,10 +364,15 @@ process.on('uncaughtException', (error) => {
 
 // A reader that stops early (`| head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code === 'EPIPE') return;
+  fail(`stdout: cannot write (${fileProblem(error)}); send it elsewhere`, 2);
+  process.exit(exitCode);
 });
 
 try {
+  // Before the command's own words and options are taken for ours.
+  const isHelp = process.argv.some((word) => word === '--help' || word === '-h');
+  if (process.argv[2] === 'exec' && dashes < 0 && !isHelp) throw new UsageError(commandMissing);
   await program.parseAsync(ownArguments);
 } catch (error) {
   if (error instanceof CommanderError) {

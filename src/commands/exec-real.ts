@@ -35,10 +35,12 @@ export async function prepareReal(
     openai: readUpstream('openai', openaiUrl).origin,
     qdrant: readUpstream('qdrant', env.QDRANT_URL).origin,
   };
-  for (const line of describeEstimate(estimate(lab), hosts)) say(line);
+  const agreed = yes === true && maxCost !== undefined;
+  const estimated = describeEstimate(estimate(lab), hosts);
+  // The last line says how to agree.
+  for (const line of agreed ? estimated.slice(0, -1) : estimated) say(line);
   say('Your command must do the same work for each worker count: nothing is reset in between.');
-  if (!yes || maxCost === undefined)
-    throw new UsageError('--real: nothing was sent; add --yes and --max-cost to go on');
+  if (!agreed) throw new UsageError('--real: nothing was sent; add --yes and --max-cost to go on');
   const meters = createMeterSwitch();
   const passThrough = await startPassThrough({
     openaiUrl,

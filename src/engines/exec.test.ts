@@ -51,7 +51,7 @@ const embedded = { ...nothing.openai, requests: 5, succeeded: 5 };
 
 test('the service that was not reached is named, and only that one', () => {
   expect(problemOf(ended, { ...nothing, openai: embedded }, 1_000)).toEqual({
-    problem: 'the command made no request to QDRANT_URL; see that it reads that variable',
+    problem: 'the command made no upsert to QDRANT_URL; see that it reads it',
     usable: false,
   });
 });
@@ -65,7 +65,7 @@ test('refused requests are told with their status', () => {
   const lastLines = ['AuthenticationError: 401 Incorrect API key', 'Node.js v20.20.2'];
   expect(problemOf({ ...ended, exitCode: 1, lastLines }, refused, 1_000)).toEqual({
     problem:
-      'the command ended with exit code 1: AuthenticationError: 401 Incorrect API key; all 3 requests to OPENAI_BASE_URL failed (401)',
+      'the command ended with exit code 1: AuthenticationError: 401 Incorrect API key; all 3 embeddings requests to OPENAI_BASE_URL failed (401)',
     usable: false,
   });
 });

@@ -76,20 +76,29 @@ function thinned<T>(samples: T[]): T[] {
 /** Who is asked where, and what came of it: why nothing of a service's requests succeeded. */
 function unanswered({ openai, qdrant, failures }: Traffic): string[] {
   const services = [
-    { variable: 'OPENAI_BASE_URL', seen: openai, statuses: failures.openai },
-    { variable: 'QDRANT_URL', seen: qdrant, statuses: failures.qdrant },
+    {
+      request: 'embeddings request',
+      variable: 'OPENAI_BASE_URL',
+      seen: openai,
+      statuses: failures.openai,
+    },
+    { request: 'upsert', variable: 'QDRANT_URL', seen: qdrant, statuses: failures.qdrant },
   ];
-  return services.flatMap(({ variable, seen: { requests, succeeded }, statuses }) => {
-    if (succeeded > 0) return [];
-    if (requests === 0)
-      return [`the command made no request to ${variable}; see that it reads that variable`];
-    const answers = statuses.length > 0 ? ` (${statuses.join(', ')})` : '';
-    return [
-      requests === 1
-        ? `the only request to ${variable} failed${answers}`
-        : `all ${requests} requests to ${variable} failed${answers}`,
-    ];
-  });
+  const unasked = services.filter(({ seen }) => seen.requests === 0);
+  const failed = services.filter(({ seen }) => seen.requests > 0 && seen.succeeded === 0);
+  return [
+    ...(unasked.length > 0
+      ? [
+          `the command made ${unasked.map(({ request, variable }) => `no ${request} to ${variable}`).join(' and ')}; see that it reads ${unasked.length > 1 ? 'them' : 'it'}`,
+        ]
+      : []),
+    ...failed.map(({ request, variable, seen, statuses }) => {
+      const answers = statuses.length > 0 ? ` (${statuses.join(', ')})` : '';
+      return seen.requests === 1
+        ? `the only ${request} to ${variable} failed${answers}`
+        : `all ${seen.requests} ${request}s to ${variable} failed${answers}`;
+    }),
+  ];
 }
 
 /** The line that tells most of a command's last ones: what it names an error, or else the last in words. */

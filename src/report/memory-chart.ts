@@ -2,7 +2,7 @@ import type { Sweep } from '../model/sweep.ts';
 import { legend, niceStep } from './charts.ts';
 import { memorySentence } from './command-table.ts';
 import { escapeHtml } from './escape-html.ts';
-import { formatMemory } from './figures.ts';
+import { countOf, formatMemory } from './figures.ts';
 
 const round = (value: number): string => String(Math.round(value * 10) / 10);
 
@@ -52,7 +52,7 @@ export const memoryChart = (sweep: Sweep): string => {
 ${legend(
   lines.map(({ workers }, at) => ({
     shape: `<line class="measured" stroke-dasharray="${dashes[at % dashes.length]}" x1="0" x2="26" y1="7" y2="7"/>`,
-    label: `${workers} workers`,
+    label: countOf(workers, 'worker'),
   })),
 )}
 <svg viewBox="0 0 750 296" role="img" aria-label="Memory over time">${[...horizontal, ...times, ...curves].join('\n')}</svg>
