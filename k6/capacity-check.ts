@@ -2,7 +2,7 @@
  * What a lab expects as thresholds of plain k6, which exits with 99 where one is crossed:
  *
  *   k6 run -e KNEEPOINT_LAB=/path/to/lab.json k6/capacity-check.ts
- *   k6 run -e LAB=openai-tier-1 -e EXPECT_WORKERS=5 -e MAX_SECONDS=30 -e COMPLETE=true k6/capacity-check.ts
+ *   k6 run -e LAB=openai-tier-1 -e EXPECT_WORKERS=5 -e MAX_SECONDS=30 k6/capacity-check.ts
  *
  * A threshold sees one metric and not the analysis, so two things differ from `kneepoint check`. Efficiency
  * is held against the simulator's one worker. And the verdict is the simulator's: it is asserted together
@@ -25,6 +25,7 @@ import { renderChecks } from '../src/report/check-table.ts';
 import { memoryOf, simulateCell } from '../src/simulate/cell.ts';
 import type { K6Summary } from './cells.ts';
 import { matrix, narrowed } from './matrix.ts';
+import { refuse } from './refuse.ts';
 
 type Expect = Lab['expect'];
 
@@ -43,9 +44,12 @@ function expectFromEnvironment(): Expect {
     if (!text) return undefined;
     const value = Number(text);
     if (!(Number.isFinite(value) && value >= 0))
-      throw new Error(`${name}: must be a number from 0 on, got ${text}`);
+      refuse(`${name}: must be a number from 0 on, got ${text}`);
     return value;
   };
+  const { COMPLETE: complete } = __ENV;
+  if (complete && complete !== 'true')
+    refuse(`COMPLETE: must be true, got ${complete}; leave it out to ask for nothing`);
   const given = {
     workers: number('EXPECT_WORKERS'),
     maxSeconds: number('MAX_SECONDS'),
@@ -53,19 +57,34 @@ function expectFromEnvironment(): Expect {
     maxRateLimited: number('MAX_RATE_LIMITED'),
     maxQdrantTimeouts: number('MAX_QDRANT_TIMEOUTS'),
     maxMemoryShare: number('MAX_MEMORY_SHARE'),
-    complete: __ENV.COMPLETE ? __ENV.COMPLETE === 'true' : undefined,
+    complete: complete ? true : undefined,
     bottleneck: __ENV.BOTTLENECK || undefined,
     minRecommendedWorkers: number('MIN_RECOMMENDED_WORKERS'),
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
+/** A lab file of JSON: k6 reads no YAML. */
+function labIn(file: string): LabFile {
+  let text: string;
+  try {
+    text = open(file);
+  } catch {
+    return refuse(`KNEEPOINT_LAB: cannot read ${file}; give the whole path, or LAB=linear`);
+  }
+  try {
+    return JSON.parse(text) as LabFile;
+  } catch {
+    return refuse(`KNEEPOINT_LAB: ${file} is not JSON, and k6 reads no YAML`);
+  }
+}
+
 /** The lab of `-e KNEEPOINT_LAB=file` or `-e LAB=name`, with what the environment expects of it. */
 function givenLab(): Lab {
   const { LAB: name, KNEEPOINT_LAB: file } = __ENV;
   if (name && !Object.hasOwn(labs, name))
-    throw new Error(`LAB: no built-in lab ${name}; use one of ${Object.keys(labs).join(', ')}`);
-  const lab = name ? labs[name]! : completeLab(JSON.parse(open(file ?? 'lab.json')) as LabFile);
+    refuse(`LAB: no built-in lab ${name}; use one of ${Object.keys(labs).join(', ')}`);
+  const lab = name ? labs[name]! : completeLab(labIn(file ?? 'lab.json'));
   return narrowed({ ...lab, expect: { ...lab.expect, ...expectFromEnvironment() } });
 }
 
@@ -185,13 +204,13 @@ function verdictLimits(lab: Lab): Limit[] {
 
 const lab = givenLab();
 const problem = expectationsProblem(lab);
-if (problem) throw new Error(problem);
+if (problem) refuse(problem);
 if (expectsNothing(lab.expect))
-  throw new Error('expect is empty: nothing to check; add, for instance, -e MAX_SECONDS=60');
+  refuse('expect is empty: nothing to check; add, for instance, -e MAX_SECONDS=60');
 
 const fits = (workers: number) => memoryOf(lab, workers).shareOfHost <= 1;
 if (!lab.workers.some(fits))
-  throw new Error('host.memoryGb: not one of the worker counts fits, so nothing would be run');
+  refuse('host.memoryGb: not one of the worker counts fits, so nothing would be run');
 const base = matrix(lab);
 
 function allLimits(): Limit[] {

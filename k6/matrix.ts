@@ -10,6 +10,7 @@ import { createWorkload } from '../src/model/workload.ts';
 import { renderSweep } from '../src/report/terminal.ts';
 import { infeasibleCell, memoryOf, simulateCell } from '../src/simulate/cell.ts';
 import { cellOf, cellSpeed, counters, type K6Summary, trends } from './cells.ts';
+import { refuse } from './refuse.ts';
 import { qdrantIsReal, qdrantOf, urls } from './urls.ts';
 import { counter, createVu } from './vu.ts';
 
@@ -34,7 +35,7 @@ function wholeNumber(name: string, most: number): number | undefined {
   if (text === undefined || text === '') return undefined;
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1 || value > most)
-    throw new Error(`${name}: must be a whole number from 1 to ${most}, got ${text}`);
+    refuse(`${name}: must be a whole number from 1 to ${most}, got ${text}`);
   return value;
 }
 
@@ -110,6 +111,11 @@ export function matrix(given: Lab) {
 
   function setup(): SetupData {
     const run = `${Date.now().toString(36)}${Math.floor(Math.random() * 1e6).toString(36)}`;
+    // Workers would try again until their time is over. Any answer will do, a 401 too.
+    if (http.get(`${urls.openai}/models`).status === 0)
+      exec.test.abort(
+        `no OpenAI at ${urls.openai}: start \`kneepoint mocks\`, or mend KNEEPOINT_OPENAI_URL`,
+      );
     for (const [workers, speed] of Object.entries(speeds)) {
       const profile = http.put(
         `${urls.records}/profiles/${run}-${workers}`,
@@ -125,6 +131,10 @@ export function matrix(given: Lab) {
         JSON.stringify({ vectors: { size: lab.workload.dimensions, distance: 'Cosine' } }),
         params,
       );
+      if (created.status === 0)
+        exec.test.abort(
+          `no Qdrant at ${urls.qdrant}: start \`kneepoint mocks\`, or mend KNEEPOINT_QDRANT_URL`,
+        );
       if (created.status !== 200) exec.test.abort(`Qdrant: no collection: ${created.body}`);
     }
     return { run, speeds };

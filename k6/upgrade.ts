@@ -17,6 +17,7 @@ import { demandSeconds } from '../src/model/services.ts';
 import { type TierName, tiers } from '../src/model/tiers.ts';
 import { createWorkload } from '../src/model/workload.ts';
 import type { K6Summary } from './cells.ts';
+import { refuse } from './refuse.ts';
 import { qdrantOf, urls } from './urls.ts';
 import { createVu } from './vu.ts';
 
@@ -25,15 +26,13 @@ const to = (__ENV.TO ?? 'tier-3') as TierName;
 const positive = (name: string, text: string, isGood: (value: number) => boolean): number => {
   const value = Number(text);
   if (text.trim() === '' || !isGood(value))
-    throw new Error(
-      `${name}: must be a ${name === 'SPEED' ? '' : 'whole '}number over 0, got "${text}"`,
-    );
+    refuse(`${name}: must be a ${name === 'SPEED' ? '' : 'whole '}number over 0, got "${text}"`);
   return value;
 };
 const workers = positive('WORKERS', __ENV.WORKERS ?? '12', (n) => Number.isInteger(n) && n > 0);
 const speed = positive('SPEED', __ENV.SPEED ?? '10', (n) => Number.isFinite(n) && n > 0);
 for (const tier of [from, to])
-  if (!(tier in tiers)) throw new Error(`FROM, TO: no tier is named ${tier}; see kneepoint tiers`);
+  if (!(tier in tiers)) refuse(`FROM, TO: no tier is named ${tier}; see kneepoint tiers`);
 const admin = {
   url: __ENV.KNEEPOINT_ADMIN_URL ?? 'http://127.0.0.1:4612',
   token: __ENV.KNEEPOINT_ADMIN_TOKEN ?? '',

@@ -133,6 +133,7 @@ describe('k6/capacity-check.ts', () => {
     [{ MIN_EFFICIENCY: '1', SPEED: '20' }, 'expect.minEfficiency'],
     [{ LAB: 'openai-tier-1', MAX_RATE_LIMITED: '10' }, 'expect.maxRateLimited'],
     [{ MAX_MEMORY_SHARE: '0.01' }, 'expect.maxMemoryShare'],
+    [{ LAB: 'qdrant-free', WORKERS: '20', EXPECT_WORKERS: '20' }, 'expect.maxQdrantTimeouts'],
     [{ BOTTLENECK: 'qdrant' }, 'expect.bottleneck'],
     [{ MIN_RECOMMENDED_WORKERS: '9' }, 'expect.minRecommendedWorkers'],
   ] as [Record<string, string>, string][])('exits with 99 for %j', async (env, name) => {
@@ -162,9 +163,23 @@ describe('k6/capacity-check.ts', () => {
   });
 
   test.each([
+    ['KNEEPOINT_OPENAI_URL', 'no OpenAI at http://127.0.0.1:9/v1: start `kneepoint mocks`'],
+    ['KNEEPOINT_QDRANT_URL', 'no Qdrant at http://127.0.0.1:9/v1: start `kneepoint mocks`'],
+  ])('with a dead %s it ends at once and says so', async (name, why) => {
+    const started = Date.now();
+    const env = { LAB: 'openai-tier-1', WORKERS: '2', [name]: 'http://127.0.0.1:9/v1' };
+    const { code, stderr } = await capacityCheck(env);
+    expect(stderr).toContain(why);
+    expect(code).toBe(108);
+    expect(Date.now() - started).toBeLessThan(20_000);
+  });
+
+  test.each([
     [{}, 'expect is empty: nothing to check'],
     [{ MAX_SECONDS: 'soon' }, 'MAX_SECONDS: must be a number'],
-    [{ COMPLETE: 'no' }, 'expect.complete: false asserts nothing'],
+    [{ COMPLETE: 'yes' }, 'COMPLETE: must be true, got yes; leave it out'],
+    [{ KNEEPOINT_LAB: '/nowhere.json' }, 'KNEEPOINT_LAB: cannot read /nowhere.json'],
+    [{ KNEEPOINT_LAB: import.meta.filename }, 'is not JSON, and k6 reads no YAML'],
     [{ EXPECT_WORKERS: '7', MAX_SECONDS: '9' }, 'expect.workers: 7 is not among'],
     [{ LAB: 'nope', MAX_SECONDS: '9' }, 'LAB: no built-in lab nope'],
   ] as [Record<string, string>, string][])(
@@ -175,6 +190,7 @@ describe('k6/capacity-check.ts', () => {
         ...env,
       });
       expect(stderr).toContain(why);
+      expect(stderr).not.toMatch(/\bat file:|\.ts:\d/);
       expect(code).toBe(107);
     },
   );
