@@ -11,18 +11,20 @@ const higherTiers = (tier: TierName): TierName[] =>
 /** Limits of a tier that is absent are not limits. */
 const limitIn = (tier: TierName, name: RateLimit) => tiers[tier].limits[name] ?? Infinity;
 
-/** The cheapest tier that raises a limit, and the ones before it that don't. */
+/**
+ * The cheapest tier that raises a limit, and the ones before it that don't. Limits of the lab's own, on no
+ * tier, are held against all of them by number.
+ */
 export function tierThatHelps(
   lab: Lab,
   name: RateLimit,
 ): { helps: TierName | undefined; gainsNothing: TierName[] } {
   const now = lab.openai.limits[name] ?? Infinity;
-  const higher = lab.openai.tier === 'unlimited' ? [] : higherTiers(lab.openai.tier);
+  const onTier = lab.openai.tier !== 'unlimited';
+  const higher = onTier ? higherTiers(lab.openai.tier) : tierLadder;
   const at = higher.findIndex((tier) => limitIn(tier, name) > now);
-  return {
-    helps: at < 0 ? undefined : higher[at],
-    gainsNothing: at < 0 ? higher : higher.slice(0, at),
-  };
+  const before = at < 0 ? higher : higher.slice(0, at);
+  return { helps: higher[at], gainsNothing: onTier ? before : [] };
 }
 
 /** What lifts a resource, in a few words; undefined where no tier on sale does. */
@@ -68,7 +70,7 @@ export function actionFor(
   if (bottleneck === 'undetermined') return 'Run more records, or a wider matrix, and look again';
   const keep =
     bottleneck === 'memory'
-      ? `use max ${workers} workers`
+      ? `use max ${workers} worker${workers === 1 ? '' : 's'}`
       : `keep ${workers} worker${workers === 1 ? '' : 's'}`;
   const lift = liftOf(lab, bottleneck);
   if (!lift)

@@ -1,17 +1,29 @@
 import type { Lab } from '../model/lab.ts';
 import type { Cell } from '../model/sweep.ts';
+import { createWorkload } from '../model/workload.ts';
 import { memoryOf, simulateCell } from '../simulate/cell.ts';
 import { type Diagnosis, isLimit } from './diagnosis/diagnose.ts';
-import { enoughRecords, leastEfficiency, memoryShare, withoutLimits } from './diagnosis/ladder.ts';
+import { leastEfficiency, memoryShare, withoutLimits } from './diagnosis/ladder.ts';
 import { isOverloaded, type Upserts } from './diagnosis/overload.ts';
 
 /** A cell's efficiency may be so much under the least before it forbids its worker count: noise. */
 const noise = 0.08;
 
-/** Records per second of so many workers in steady state, with every limit of the embeddings service away. */
-function unlimited(lab: Lab, workers: number) {
-  const records = enoughRecords(lab, workers);
-  return simulateCell({ ...withoutLimits(lab), workload: { ...lab.workload, records } }, workers);
+/** Rounds of claims after which the end of a run hardly matters, and requests that are quickly simulated. */
+const [rounds, manyRequests] = [40, 20_000];
+
+/**
+ * What so many workers do in steady state with every limit of the embeddings service away. The same
+ * records for each count up to `most`, so that their latencies are the same too: at least as many as
+ * the lab has, where so many rounds would take long to simulate.
+ */
+function unlimited(lab: Lab, workers: number, most: number) {
+  const { recordsPerClaim } = lab.workload;
+  const own = createWorkload(lab.workload);
+  const quick = Math.floor(manyRequests / own.batches(own.claim(0)));
+  const claims = Math.min(rounds * most, Math.max(own.claims, quick));
+  const workload = { ...lab.workload, records: claims * recordsPerClaim };
+  return simulateCell({ ...withoutLimits(lab), workload }, workers);
 }
 
 /** Whether some cell shows that so many workers don't run well: timeouts, or waste that is not the run's end. */
@@ -26,14 +38,13 @@ const isBad = (
 
 /**
  * The most workers, up to the largest of the matrix, that in steady state have no 429, no timeout that
- * one worker would not have had,
- * memory at most 80 % of the host and efficiency at least 80 %. Between the cells the simulator
- * predicts; where the cells overruled the model, the knee that they showed decides.
+ * one worker would not have had, memory at most 80 % of the host and efficiency at least 80 %. Between the
+ * cells the simulator predicts; where the cells overruled the model, the knee that they showed decides.
  */
 export function recommend(lab: Lab, cells: Cell[], diagnosis: Diagnosis): number {
   const { bottleneck, knee, source, binding, refuted, mostWorkers, saturation } = diagnosis;
   if (bottleneck === 'undetermined') return Math.max(1, saturation.good?.seen.workers ?? 1);
-  const one = unlimited(lab, 1);
+  const one = unlimited(lab, 1, mostWorkers);
   const lone = cells.find(({ feasible, workers }) => feasible && workers === 1);
   const bad = cells.find((cell) => isBad(cell, (lone ?? one).qdrant));
   let most = Math.min(mostWorkers, bad ? bad.workers - 1 : mostWorkers);
@@ -51,12 +62,18 @@ export function recommend(lab: Lab, cells: Cell[], diagnosis: Diagnosis): number
   }
   if (byCells) return Math.max(1, most);
 
-  for (let workers = most; workers > 1; workers--) {
-    if (memoryOf(lab, workers).shareOfHost > memoryShare) continue;
-    const cell = unlimited(lab, workers);
-    const efficiency = cell.recordsPerSecond / one.recordsPerSecond / workers;
-    if (!isOverloaded(cell.qdrant, one.qdrant) && efficiency >= leastEfficiency - 1e-9)
-      return workers;
+  const runsWell = (workers: number): boolean => {
+    if (memoryOf(lab, workers).shareOfHost > memoryShare) return false;
+    const { recordsPerSecond, qdrant } = unlimited(lab, workers, mostWorkers);
+    const efficiency = recordsPerSecond / one.recordsPerSecond / workers;
+    return !isOverloaded(qdrant, one.qdrant) && efficiency >= leastEfficiency - 1e-9;
+  };
+  let [good, tooMany] = [1, Math.max(1, most) + 1];
+  while (tooMany - good > 1) {
+    // Most often all of them run well.
+    const workers = tooMany > most ? most : (good + tooMany) >> 1;
+    if (runsWell(workers)) good = workers;
+    else tooMany = workers;
   }
-  return 1;
+  return good;
 }

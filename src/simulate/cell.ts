@@ -20,6 +20,12 @@ export type RawCell = Omit<Cell, 'speedup' | 'efficiency' | 'predictedSeconds'>;
  */
 const mostRefusalsInARow = 2_000;
 
+/**
+ * Refusals for each request that was let through, over a whole cell, after which it has collapsed too:
+ * a storm in which one request in a thousand is let through ends nowhere. Judged from so many on.
+ */
+const [mostRefusalsPerAnswer, refusalsToJudge] = [500, 100_000];
+
 /** A refused upsert takes about a round trip (assumed). */
 const upsertRefusalUs = 1_000;
 
@@ -122,7 +128,8 @@ export function simulateCell(lab: Lab, workers: number, gate?: Gate): RawCell {
     timeouts: 0,
     upsertErrors: 0,
   };
-  let [recordsDone, pointsStored, nextClaim, endUs, refusalsInARow] = [0, 0, 0, 0, 0];
+  let [recordsDone, pointsStored, nextClaim, endUs] = [0, 0, 0, 0];
+  let [refusals, refusalsInARow] = [0, 0];
 
   const crew = Array.from({ length: Math.min(workers, workload.claims) }, () =>
     createWorker(lab, workload),
@@ -175,6 +182,7 @@ export function simulateCell(lab: Lab, workers: number, gate?: Gate): RawCell {
         const { refusal } = admission;
         if (refusal) {
           rateLimited[refusal.name]++;
+          refusals++;
           refusalsInARow++;
           spentUs.backoff += doneUs - nowUs;
           wake(
@@ -249,12 +257,17 @@ export function simulateCell(lab: Lab, workers: number, gate?: Gate): RawCell {
 
   for (const id of crew.keys()) begin(id, 0);
   const patience = mostRefusalsInARow * crew.length;
-  for (let id = timeline.next(); id >= 0 && refusalsInARow < patience; id = timeline.next()) {
+  const hasCollapsed = () =>
+    refusalsInARow >= patience ||
+    (refusals >= refusalsToJudge &&
+      refusals > mostRefusalsPerAnswer * (seen.embedded + seen.embedErrors));
+  let id = timeline.next();
+  for (; id >= 0 && !hasCollapsed(); id = timeline.next()) {
     const outcome = outcomes[id]!;
     const due = turns?.due(id, outcome, timeline.nowUs);
     serve(id, due ?? crew[id]!.resume(outcome), timeline.nowUs);
   }
-  if (refusalsInARow >= patience) endUs = timeline.nowUs;
+  if (id >= 0) endUs = timeline.nowUs;
 
   const seconds = endUs / 1e6;
   const mean = (us: number) => us / endUs;

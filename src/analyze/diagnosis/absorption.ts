@@ -97,7 +97,7 @@ export type Saturation = {
 const startFactor = 2;
 
 /** Share of a limit in use from which on waiting for it is no matter of the start. */
-const nearlyUsedUp = 0.8;
+export const nearlyUsedUp = 0.8;
 
 /**
  * Mean number of workers that an empty bucket keeps waiting at the start, before the first requests

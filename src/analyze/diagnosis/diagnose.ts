@@ -5,13 +5,21 @@ import {
   type Absorber,
   absorbersOf,
   type Judged,
+  nearlyUsedUp,
   type Saturation,
   saturationOf,
+  tellingLoss,
 } from './absorption.ts';
 import { admitted, type Credit, creditsOf, leastSeconds, visibleKnee } from './burst.ts';
 import { demandError, type Knee, kneeOfCells, kneeOfMemory } from './knee.ts';
 import { ladder, type Rung } from './ladder.ts';
-import { type Demand, demandOf, labDemand, observationsOf } from './observations.ts';
+import {
+  type Demand,
+  demandOf,
+  labDemand,
+  type Observation,
+  observationsOf,
+} from './observations.ts';
 
 /** Where a knee comes from: the cells alone, the model alone, or both, which agree. */
 export type Source = 'cells' | 'model' | 'both';
@@ -93,6 +101,11 @@ function seenIn(saturated: Judged, binding: Rung[], credits: Credit[]): Absorber
   const top = others[0]!;
   if (unexplained > waiting[top]) return 'nothing';
   if (!isLimit(top as Bottleneck)) return top;
+  // A limit that is all used up binds, however few of the 429s are its own: its waits are longer.
+  const used = ({ resource, perSecond }: Credit) => admitted(seen, { resource }) / perSecond;
+  const own = credits.find(({ resource }) => resource === top);
+  const full = credits.find((credit) => waiting[credit.resource] > 0 && isUsedUp(used(credit)));
+  if (own && full && used(own) < leavesRoom) return full.resource;
   // Refused requests cost requests themselves, so one limit's 429s can bring another's. Of those that
   // had their share, the tighter one came first.
   const all = waiting['openai-rpm'] + waiting['openai-tpm'] + waiting['openai-rpd'];
@@ -100,12 +113,25 @@ function seenIn(saturated: Judged, binding: Rung[], credits: Credit[]): Absorber
   const tightest = binding.find(
     ({ resource, knee }) => both.some((name) => name === resource) && knee < seen.workers,
   );
-  if (tightest) return tightest.resource as Absorber;
-  // A limit that is all used up binds, however few of the 429s are its own: its waits are longer.
-  const used = ({ resource, perSecond }: Credit) => admitted(seen, { resource }) / perSecond;
-  const own = credits.find(({ resource }) => resource === top);
-  const full = credits.find((credit) => waiting[credit.resource] > 0 && isUsedUp(used(credit)));
-  return own && full && used(own) < leavesRoom ? full.resource : top;
+  return (tightest?.resource as Absorber | undefined) ?? top;
+}
+
+/**
+ * Who takes the workers beyond the knee, read where it is clearest. A storm of retries that cost quota
+ * shows what retries fill: there the count before it tells more, where it names a limit.
+ */
+function absorberOf(
+  lab: Lab,
+  saturated: Judged,
+  clear: Judged,
+  binding: Rung[],
+  credits: Credit[],
+): Absorber | 'nothing' {
+  if (lab.openai.rejectionCost !== 'none' && isEatenByRetries(clear, credits)) {
+    const before = seenIn(saturated, binding, credits);
+    if (isLimit(before as Bottleneck)) return before;
+  }
+  return seenIn(clear, binding, credits);
 }
 
 /** Whether good traffic leaves much of a limit unused although it refuses requests: the refusals eat it. */
@@ -149,12 +175,15 @@ export function diagnose(lab: Lab, cells: Cell[]): Diagnosis {
   const first = binding[0];
 
   const perClaim = Math.min(lab.workload.recordsPerClaim, lab.workload.records);
+  const { rejectionCost } = lab.openai;
   const cellsKnee = (resource: Bottleneck) =>
     kneeOfCells(saturation, demand, {
       perClaim,
       credit: credits.find((credit) => credit.resource === resource),
       rung: rungs.find((rung) => rung.resource === resource),
-      refusalsCost: lab.openai.rejectionCost !== 'none',
+      refusalsCost:
+        rejectionCost === 'request+tokens' ||
+        (rejectionCost === 'request' && resource !== 'openai-tpm'),
     });
   /** Whether no cell can show this rung, even if the lab is right. */
   const isUnseen = ({ resource, knee }: Rung): boolean => {
@@ -164,8 +193,17 @@ export function diagnose(lab: Lab, cells: Cell[]): Diagnosis {
     return visible > 0.9 * mostSeen;
   };
 
+  /** Whether a full bucket lets workers run past this rung, up to so many. */
+  const isBorrowedUpTo = (workers: number, { resource, knee }: Rung): boolean => {
+    const credit = credits.find((candidate) => candidate.resource === resource);
+    if (!credit || credit.initial === 0) return false;
+    return visibleKnee(credit, knee, lab.workload.records) > 0.9 * workers;
+  };
+  /** The largest count at which the cells could show what binds. */
+  let shownUpTo = mostSeen;
+
   const common = { rungs, saturation, demand, credits, mostWorkers, refuted, binding };
-  const seen = clear ? seenIn(clear, binding, credits) : undefined;
+  const seen = clear && saturated ? absorberOf(lab, saturated, clear, binding, credits) : undefined;
   const undetermined = (warning: Warning): Diagnosis => ({
     ...common,
     bottleneck: 'undetermined',
@@ -194,15 +232,16 @@ export function diagnose(lab: Lab, cells: Cell[]): Diagnosis {
     warnings: [],
   };
 
-  if (observations.length > 0 && observations.every(({ rate }) => rate === 0))
-    return undetermined({
-      code: 'nothing-arrived',
-      message: 'Not one record arrived completely, so there is no throughput to judge.',
-      remedy: 'Look at the errors of the cells with the fewest workers; mend those, and run again.',
-    });
-
   let rung = first;
   const warnings: Warning[] = [];
+  if (observations.length > 0 && observations.every(({ rate }) => rate === 0)) {
+    if (!first || !isAllRefusedBy(first, observations)) return undetermined(nothingArrived);
+    warnings.push(nothingArrived);
+  }
+
+  const stormy = ({ resource }: Rung) =>
+    isLimit(resource) &&
+    [saturated, clear].some((judged) => judged && isEatenByRetries(judged, credits));
   if (saturated && seen !== undefined) {
     const at = saturated.seen.workers;
     // What the model expects below the first saturated cell, and the cells can't have shown.
@@ -213,28 +252,30 @@ export function diagnose(lab: Lab, cells: Cell[]): Diagnosis {
     } else if (first?.resource !== seen) {
       const own = rungs.find(({ resource }) => resource === seen);
       const byCells = cellsKnee(seen);
-      const kneeSeen = byCells?.at ?? at;
+      const kneeSeen = own && byCells ? settle(own, byCells, saturation, stormy(own)).knee.at : at;
       // Refused requests that cost quota can storm from the start on, under the limit's own knee: then
       // nobody sees what would have bound without them.
       const storm =
         own !== undefined &&
         isEatenByRetries(saturated, credits, seen) &&
         (own.knee > at || (first !== undefined && first.knee < at));
+      if (storm && !first) return undetermined(stormHides(saturated, seen as Bottleneck));
       // Good traffic alone would not empty this bucket: refusals of another limit did.
       const emptiedByRefusals =
         own === undefined && credits.some(({ resource }) => resource === seen);
-      // In a short run all claims begin at once and queue for what is not full in the long run.
-      const convoy = own !== undefined && own.knee > at && claims < claimsPerWorker * at;
+      const passing = own !== undefined && isPassing(own, saturation, credits, claims, mostWorkers);
+      if (passing && !first) return nothing;
       const isBefore =
         first !== undefined &&
-        ((hidden !== undefined && first.knee < kneeSeen) ||
-          (first.resource === 'work-units' && first.knee < kneeSeen) ||
-          storm ||
+        (storm ||
           emptiedByRefusals ||
-          convoy);
-      if (storm && !first) return undetermined(stormHides(saturated, seen as Bottleneck));
-      if (convoy && !first) return nothing;
-      if (!isBefore) {
+          passing ||
+          (first.knee < kneeSeen &&
+            (hidden !== undefined ||
+              first.resource === 'work-units' ||
+              isBorrowedUpTo(kneeSeen, first))));
+      if (isBefore) shownUpTo = kneeSeen;
+      else {
         const disagrees = !own || !first || own.knee > 1.2 * first.knee;
         rung = own ?? {
           resource: seen as Bottleneck,
@@ -247,14 +288,13 @@ export function diagnose(lab: Lab, cells: Cell[]): Diagnosis {
   }
   if (!rung) return nothing;
 
-  const unseen = isUnseen(rung) && seen !== rung.resource;
+  const unseen = seen !== rung.resource && (isUnseen(rung) || isBorrowedUpTo(shownUpTo, rung));
   const byModel = Number.isFinite(rung.knee) ? rung.knee : undefined;
   const byCells = !unseen && seen === rung.resource ? cellsKnee(rung.resource) : undefined;
-  const stormy = saturated !== undefined && isEatenByRetries(saturated, credits, rung.resource);
   const { knee, source } =
     rung.resource === 'memory' && memory
       ? { knee: memory, source: 'model' as const }
-      : settle(rung, byCells, saturation, stormy);
+      : settle(rung, byCells, saturation, stormy(rung));
   const isRival = (other: Rung) =>
     other.resource !== rung.resource &&
     other.knee < nearlyEqual * knee.at &&
@@ -272,6 +312,47 @@ export function diagnose(lab: Lab, cells: Cell[]): Diagnosis {
     seen: seen === 'nothing' ? undefined : seen,
     warnings,
   };
+}
+
+/**
+ * Whether a limit alone kept every record from arriving: it let some requests through, and nothing but its
+ * refusals went wrong. Where all are refused it may as well be a quota that is used up.
+ */
+function isAllRefusedBy({ resource }: Rung, observations: Observation[]): boolean {
+  const own = resource.slice('openai-'.length) as 'rpm' | 'tpm' | 'rpd';
+  return (
+    isLimit(resource) &&
+    observations.every(
+      (seen) =>
+        seen.rateLimited[own] > 0 && seen.embedErrors + seen.upsertErrors + seen.timeouts === 0,
+    ) &&
+    observations.some(({ embedded }) => embedded > 0)
+  );
+}
+
+/**
+ * Whether waiting for a resource that the lab gives more room than the matrix needs is the run's own
+ * beginning, or too little to overrule the lab.
+ */
+function isPassing(
+  { resource, knee }: Rung,
+  { judged, saturated, clear }: Saturation,
+  credits: Credit[],
+  claims: number,
+  mostWorkers: number,
+): boolean {
+  const first = saturated!.seen.workers;
+  // In a short run all claims begin at once and queue for what is not full in the long run.
+  if (knee > first && claims < claimsPerWorker * first) return true;
+  if (knee <= mostWorkers) return false;
+  const credit = credits.find((candidate) => candidate.resource === resource);
+  if (!credit) return clear!.loss <= 2 * tellingLoss;
+  // An empty bucket makes the first requests wait, and hints in whole seconds make them wait longer.
+  const most = judged.at(-1)!.seen.workers;
+  return (
+    claims < claimsPerWorker * most &&
+    admitted(clear!.seen, credit) < nearlyUsedUp * credit.perSecond
+  );
 }
 
 /** One knee out of two: the formula's where the cells agree with it, for it is exact; else the cells'. */
@@ -313,6 +394,12 @@ function settle(
     };
   return { knee: { at: byCells.at, interval: [from, to] }, source: 'cells' };
 }
+
+const nothingArrived: Warning = {
+  code: 'nothing-arrived',
+  message: 'Not one record arrived completely, so there is no throughput to judge.',
+  remedy: 'Look at the errors of the cells with the fewest workers; mend those, and run again.',
+};
 
 function modelDisagrees(seen: Bottleneck, first: Rung | undefined): Warning {
   const expected = first

@@ -50,17 +50,30 @@ function sign(diagnosis: Diagnosis, cells: Cell[], { seen, waiting }: Judged): s
       const { rpm, tpm, rpd } = seen.rateLimited;
       const own = { 'openai-rpm': rpm, 'openai-tpm': tpm, 'openai-rpd': rpd }[bottleneck];
       const all = rejections(seen);
-      const share = credit
-        ? `, ${percent(admitted(seen, credit) / credit.perSecond)} of the limit is used`
-        : '';
-      return (
-        `${figure(waiting[bottleneck])} of them only wait after 429s (${percent(own / Math.max(1, all))} of these name ${bucketKind[bottleneck]})${share}` +
-        `, and ${grown(here.openai.latencyMs.p50, base.openai.latencyMs.p50, 'an embedding')}`
-      );
+      const used = credit ? admitted(seen, credit) / credit.perSecond : 0;
+      const share =
+        credit && credit.initial > 0 && used > 1
+          ? ', all of the limit is used and its full bucket on top'
+          : credit
+            ? `, ${percent(used)} of the limit is used`
+            : '';
+      const latency =
+        here.openai.succeeded > 0 && base.openai.succeeded > 0
+          ? grown(here.openai.latencyMs.p50, base.openai.latencyMs.p50, 'an embedding')
+          : 'no embedding came through';
+      return `${figure(waiting[bottleneck])} of them only wait after 429s (${percent(own / Math.max(1, all))} of these name ${bucketKind[bottleneck]})${share}, and ${latency}`;
     }
     case 'qdrant': {
-      const trouble = seen.timeouts > 0 ? `, and ${figure(seen.timeouts)} upserts timed out` : '';
-      return `${figure(waiting.qdrant)} of them only wait for upserts: ${grown(here.qdrant.latencyMs.p50, base.qdrant.latencyMs.p50, 'one')}${trouble}`;
+      const upserts = (count: number) => `${figure(count)} upsert${count === 1 ? '' : 's'}`;
+      const trouble = [
+        ...(seen.timeouts > 0 ? [`, and ${upserts(seen.timeouts)} timed out`] : []),
+        ...(seen.upsertErrors > 0 ? [`, and ${upserts(seen.upsertErrors)} failed`] : []),
+      ].join('');
+      const latency =
+        here.qdrant.succeeded > 0 && base.qdrant.succeeded > 0
+          ? grown(here.qdrant.latencyMs.p50, base.qdrant.latencyMs.p50, 'one')
+          : 'none came through';
+      return `${figure(waiting.qdrant)} of them only wait for upserts: ${latency}${trouble}`;
     }
     case 'mysql-pool':
       return `${figure(waiting['mysql-pool'])} of them only wait for a connection${here.mysql.poolWaitMs.p95 > 0 ? ` (${figure(here.mysql.poolWaitMs.p95)} ms at p95)` : ''}`;
@@ -81,7 +94,7 @@ function whatBinds(lab: Lab, cells: Cell[], diagnosis: Diagnosis): string {
     const useful = last ? (last.seen.rate * diagnosis.demand.total) / last.seen.workers : 1;
     return `Nothing binds up to ${workersText(mostWorkers)}: throughput grows with the workers, of whose time ${percent(Math.min(1, useful))} is useful at the largest count.`;
   }
-  const full = `${rung!.why}, full at ${figure(knee!.at)} workers`;
+  const full = `${rung!.why}, full at ${workersText(knee!.at)}`;
   if (bottleneck === 'memory') {
     const most = cells.at(-1)!;
     return `Memory binds: ${full}; ${workersText(most.workers)} hold ${figure(most.memory.megabytes)} MB, ${percent(most.memory.shareOfHost)} of the host.`;
@@ -96,8 +109,12 @@ function whatBinds(lab: Lab, cells: Cell[], diagnosis: Diagnosis): string {
   }
   const credit = credits.find(({ resource }) => resource === bottleneck);
   if (unseen && credit && credit.initial > 0) {
-    const share = percent((lab.workload.records * credit.perRecord) / credit.initial);
-    return `${name} ${verb} in steady state: ${full}. This run could not show it: its bucket starts full, and all records together take ${share} of it.`;
+    const share = (lab.workload.records * credit.perRecord) / credit.initial;
+    const why =
+      share < 1
+        ? `all records together take ${percent(share)} of it`
+        : `it carried ${percent(1 / share)} of the work`;
+    return `${name} ${verb} in steady state: ${full}. This run could not show it: its bucket starts full, and ${why}.`;
   }
   if (diagnosis.seen !== bottleneck || !clear)
     return `${name} ${verb} by the lab's own figures: ${full}. No cell shows it yet.`;
@@ -121,21 +138,21 @@ function beyond(lab: Lab, cells: Cell[], diagnosis: Diagnosis): string {
   if (bottleneck === 'none') {
     const nearest = rungs.find((rung) => !diagnosis.refuted.includes(rung));
     return nearest
-      ? `More workers than were tried meet ${inSentence(nearest.resource)} first, at ${figure(nearest.knee)} workers by the lab's figures (${nearest.why}).`
+      ? `More workers than were tried meet ${inSentence(nearest.resource)} first, at ${workersText(nearest.knee)} by the lab's figures (${nearest.why}).`
       : 'The lab names no resource that more workers would fill.';
   }
-  const at = figure(knee!.at);
+  const at = workersText(knee!.at);
   const { judged, saturated } = saturation;
   if (bottleneck === 'memory') {
     const over = cells.find(({ feasible }) => !feasible);
     if (over && ranOutOfMemory(over))
-      return `Beyond ${at} workers memory runs over 80 % of the host; ${workersText(over.workers)} ran out of it.`;
+      return `Beyond ${at} memory runs over 80 % of the host; ${workersText(over.workers)} ran out of it.`;
     return over
-      ? `Beyond ${at} workers memory runs over 80 % of the host; ${workersText(over.workers)} do not fit at all (${figure(over.memory.megabytes)} MB) and were not run.`
-      : `Beyond ${at} workers memory runs over 80 % of the host, and what else runs there may be swapped or killed.`;
+      ? `Beyond ${at} memory runs over 80 % of the host; ${workersText(over.workers)} do not fit at all (${figure(over.memory.megabytes)} MB) and were not run.`
+      : `Beyond ${at} memory runs over 80 % of the host, and what else runs there may be swapped or killed.`;
   }
   if (bottleneck === 'work-units')
-    return `Beyond ${at} workers the others have nothing to do: they add no throughput, however many there are.`;
+    return `Beyond ${at} the others have nothing to do: they add no throughput, however many there are.`;
   const credit = credits.find(({ resource }) => resource === bottleneck);
   if (unseen && credit) {
     const workers = Math.max(mostWorkers, 1);
@@ -144,17 +161,17 @@ function beyond(lab: Lab, cells: Cell[], diagnosis: Diagnosis): string {
     const room = credit.perSecond / credit.perRecord;
     const burst = demandRate > room ? credit.initial / credit.perRecord / (demandRate - room) : 0;
     return credit.initial > 0 && burst > 0
-      ? `Beyond ${at} workers speed is borrowed: the full bucket holds ${figure(records)} records, ${workersText(workers)} empty it in ${figure(burst)} s, and from then on all counts bring ${figure(room)} records/s.`
-      : `Beyond ${at} workers all counts bring ${figure(room)} records/s; the others wait.`;
+      ? `Beyond ${at} speed is borrowed: the full bucket holds ${figure(records)} records, ${workersText(workers)} empty it in ${figure(burst)} s, and from then on all counts bring ${figure(room)} records/s.`
+      : `Beyond ${at} all counts bring ${figure(room)} records/s; the others wait.`;
   }
   const last = judged.at(-1);
   if (!last || !saturated || last.seen.workers <= knee!.at)
-    return `Beyond ${at} workers more of them bring no more throughput; no cell was run there.`;
+    return `Beyond ${at} more of them bring no more throughput; no cell was run there.`;
   const best = Math.max(...judged.map(({ seen }) => seen.rate));
   const lost =
     last.seen.recordsFailed > 0 ? `, and ${figure(last.seen.recordsFailed)} records are lost` : '';
   if (last.seen.rate < 0.8 * best)
-    return `Beyond ${at} workers throughput falls, from ${figure(best)} records/s at best to ${figure(last.seen.rate)} at ${workersText(last.seen.workers)}${lost}: ${whyItFalls(lab, last)}.`;
+    return `Beyond ${at} throughput falls, from ${figure(best)} records/s at best to ${figure(last.seen.rate)} at ${workersText(last.seen.workers)}${lost}: ${whyItFalls(lab, last)}.`;
   const before = judged.findLast(({ seen }) => seen.workers < last.seen.workers);
   const added =
     before && before.seen.workers >= saturated.seen.workers
@@ -164,7 +181,7 @@ function beyond(lab: Lab, cells: Cell[], diagnosis: Diagnosis): string {
   const share = added
     ? `; of each worker added from ${before!.seen.workers} to ${last.seen.workers}, ${percent(Math.max(0, Math.min(1, 1 - added.useful)))} only waits`
     : '';
-  return `Beyond ${at} workers throughput ${soft ? 'grows ever more slowly: it is' : 'stays at about'} ${figure(last.seen.rate)} records/s at ${workersText(last.seen.workers)}${share}${lost}.`;
+  return `Beyond ${at} throughput ${soft ? 'grows ever more slowly: it is' : 'stays at about'} ${figure(last.seen.rate)} records/s at ${workersText(last.seen.workers)}${share}${lost}.`;
 }
 
 /** What would bind next. */
@@ -173,12 +190,12 @@ function thenWhat({ bottleneck, binding, rival, knee, mostWorkers }: Diagnosis):
     return `${workersText(mostWorkers)} is as far as this run can speak: a larger matrix would find the knee.`;
   if (rival) {
     const gain = Math.max(0, Math.max(rival.knee, knee!.at) / Math.min(rival.knee, knee!.at) - 1);
-    return `${called[rival.resource][0]} ${called[rival.resource][1]} at nearly the same count, ${figure(rival.knee)} workers (${rival.why}): lifting only one of the two gains at most ${percent(gain)}.`;
+    return `${called[rival.resource][0]} ${called[rival.resource][1]} at nearly the same count, ${workersText(rival.knee)} (${rival.why}): lifting only one of the two gains at most ${percent(gain)}.`;
   }
   const next = binding.find(({ resource }) => resource !== bottleneck);
   if (!next) return `With it lifted, nothing else binds up to ${workersText(mostWorkers)}.`;
   const gain = next.knee / knee!.at - 1;
-  return `With it lifted, ${inSentence(next.resource)} ${called[next.resource][1]} next, at ${figure(next.knee)} workers (${next.why})${gain > 0 ? `: ${percent(gain)} more, and no further` : ''}.`;
+  return `With it lifted, ${inSentence(next.resource)} ${called[next.resource][1]} next, at ${workersText(next.knee)} (${next.why})${gain > 0 ? `: ${percent(gain)} more, and no further` : ''}.`;
 }
 
 /** Three plain sentences: what binds and how we know, what happens beyond the knee, what would bind next. */
@@ -217,7 +234,7 @@ export function kneeEvidence({
     const given = 1 - steadyShare(credit, records);
     if (given > 0.03 && given < 1)
       lines.push(
-        `This run is not the steady state: a bucket that started full gave ${percent(given)} of the work, so its own knee is at ${figure(visibleKnee(credit, knee.at, records))} workers.`,
+        `This run is not the steady state: a bucket that started full gave ${percent(given)} of the work, so its own knee is at ${workersText(visibleKnee(credit, knee.at, records))}.`,
       );
   }
   const tail = saturation.judged.findLast(

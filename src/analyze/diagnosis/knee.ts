@@ -14,6 +14,8 @@ const stillPlateau = 0.85;
 const collapsing = 0.8;
 /** Growth of throughput with workers, on logarithms, above which a plateau is none: it slows, and is not full. */
 const softGrowth = 0.3;
+/** Share of a run that its last claims and waits may be and still tell of a plateau. */
+const longestEnd = 0.3;
 /** A queue rounds its corner by up to a tenth; a bucket does not. */
 const roundedCorner = 0.1;
 
@@ -77,7 +79,10 @@ export function kneeOfCells(
   },
 ): Knee | undefined {
   if (!saturated) return undefined;
-  if (good && lasting(saturated.seen, credit) < collapsing * lasting(good.seen, credit)) {
+  if (good && saturated.seen.rate < collapsing * good.seen.rate) {
+    // A count that ran on what a full bucket gave bounds nothing from below.
+    if (credit && credit.initial > 0 && admitted(good.seen, credit) > credit.perSecond)
+      return undefined;
     // Throughput collapses at once and no plateau is seen: the knee is between the two cells.
     const [from, to] = [good.seen.workers, saturated.seen.workers];
     return { at: Math.sqrt(from * to), interval: [from * (1 - roundedCorner), to] };
@@ -109,23 +114,28 @@ export function kneeOfCells(
   const { seen } = last.judged;
   const limited = rejections(seen);
   const lastWait = limited > 0 ? (seen.absorbed.backoff * seen.seconds) / limited : 0;
-  const end = Math.min(0.2, (perClaim * demand.total + lastWait) / seen.seconds);
+  const end = Math.min(longestEnd, (perClaim * demand.total + lastWait) / seen.seconds);
   const nearest = first.judged.seen;
-  const wasted =
-    refusalsCost && credit && credit.resource !== 'openai-tpm'
-      ? nearest.embedAttempts / nearest.embedded
-      : 1;
+  const wasted = refusalsCost && credit ? nearest.embedAttempts / nearest.embedded : 1;
   const corner = credit
     ? 0
     : roundedCorner * Math.max(0, Math.min(1, 2.5 - last.workers / fit.knee));
   const [low, high] = fit.interval;
   // The knee is above the cells that are linear, and under the first one that is not.
   const highest = Math.min(
-    high * (1 + end) * (1 + corner) * wasted,
+    (high / (1 - end)) * (1 + corner) * wasted,
     Math.max(fit.knee, saturated.seen.workers * (1 + roundedCorner)),
   );
   const lowest = Math.max(low, Math.min(fit.knee, (good?.seen.workers ?? 0) * (1 - roundedCorner)));
-  return { at: fit.knee, interval: [lowest, highest], fit };
+  // What workers carried without waiting is under the knee, unless a full bucket carried it.
+  const borrowed = ({ seen: one }: Judged) =>
+    credit !== undefined && credit.initial > 0 && rejections(one) === 0;
+  const carried = Math.max(
+    0,
+    ...linear.filter((entry) => !borrowed(entry)).map((entry) => lasting(entry.seen, credit)),
+  );
+  const at = Math.max(fit.knee, carried * demand.total);
+  return { at, interval: [Math.min(lowest, at), Math.max(highest, at)], fit };
 }
 
 /** Whether a cell was ended at its memory limit: its workers would have held more than was seen of them. */

@@ -26,7 +26,7 @@ export const withoutLimits = (lab: Lab): Lab => ({
 });
 
 /** So many records that the end of the run hardly matters, and no more than the lab has. */
-export function enoughRecords(lab: Lab, workers: number): number {
+function enoughRecords(lab: Lab, workers: number): number {
   return Math.min(lab.workload.records, 40 * workers * lab.workload.recordsPerClaim);
 }
 
