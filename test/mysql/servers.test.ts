@@ -6,6 +6,7 @@ import { MissingPartError } from '../../src/services/missing-part.ts';
 import { findBinary } from '../../src/services/mysql/binary.ts';
 import { connect, withConnection } from '../../src/services/mysql/connect.ts';
 import { findMysql } from '../../src/services/mysql/find.ts';
+import { givenServer } from '../../src/services/mysql/given-server.ts';
 import { startOwnServer } from '../../src/services/mysql/own-server.ts';
 import type { MysqlServer } from '../../src/services/mysql/server.ts';
 import { mysqldIn, until } from './own-folders.ts';
@@ -95,6 +96,26 @@ describe.each(binaries)('$version', (binary) => {
     );
     expect(rows).toEqual([{ id: 7 }]);
     await server.ensure();
+  });
+
+  test('a given server that stops answering is waited for, and then told in one line', async () => {
+    const lines: string[] = [];
+    const given = (patienceMs: number) =>
+      givenServer(server.url, '--mysql-url', { say: (line) => void lines.push(line), patienceMs });
+    const [impatient, patient] = [await given(300), await given(60_000)];
+    const { pid } = mysqldIn(join(folder, foldersIn(folder)[0]!));
+    process.kill(pid, 'SIGKILL');
+    await until(() => !existsSync(`/proc/${pid}`));
+    await expect(impatient.ensure()).rejects.toThrow(
+      /^--mysql-url: 127\.0\.0\.1:\d+\/kneepoint: .*ECONNREFUSED/,
+    );
+    const waiting = patient.ensure();
+    await server.ensure();
+    await waiting;
+    expect(lines).toEqual([
+      expect.stringMatching(/does not answer; waiting up to 0 s for it$/),
+      expect.stringMatching(/does not answer; waiting up to 60 s for it$/),
+    ]);
   });
 
   test('leaves nothing behind when it is closed, also twice', async () => {
