@@ -119,6 +119,59 @@ test('throughput that falls for late upserts is not laid on a few 429s', () => {
   );
 });
 
+test('a resource that is seen first only because a full bucket hides the limit does not bind', () => {
+  // 0.6 s a record: 10 requests/s are full at 6 workers, a core of 0.08 s at 7.5. 600 of 1,320 requests
+  // come out of the full bucket, so in this run the limit seems to be at 6 / (1 - 600 / 1,320) = 11.
+  const { verdict, ...sweep } = sweepOf({
+    workload: { records: 1_320, bytesPerChunk: 400 },
+    openai: { limits: { rpm: 600 } },
+    host: { memoryGb: 64, cores: 1 },
+  });
+  expect(verdict).toMatchObject({
+    bottleneck: 'openai-rpm',
+    knee: 6,
+    recommendedWorkers: 6,
+    nextBottleneck: 'client-cpu',
+  });
+  expect(codes(sweep)).toEqual(['bucket-never-drained']);
+});
+
+test('speed borrowed from a full bucket does not make its end a collapse', () => {
+  // 5,000 tokens/s at 4,000 a record and 0.6 s of work: 0.75. The bucket holds three quarters of the run.
+  const { verdict } = sweepOf({ openai: { limits: { tpm: 300_000 } } });
+  expect(verdict).toMatchObject({ bottleneck: 'openai-tpm', knee: 0.75, recommendedWorkers: 1 });
+  expect(verdict.action).toMatch(/^Upgrade OpenAI to tier-1 OR keep 1 worker$/);
+});
+
+test('workers are recommended for the steady state, not for the rounds of a short run', () => {
+  // 5 cores of 0.08 s are full at 37.5 workers of 0.6 s; 35 records are two rounds of 20.
+  const { verdict } = sweepOf({ workload: { records: 35 }, host: { memoryGb: 64, cores: 5 } });
+  expect(verdict).toMatchObject({ bottleneck: 'none', recommendedWorkers: 20 });
+});
+
+test('a service that gets a little slower for good is no knee', () => {
+  // Standard plans index beyond 472 records of 16 points: upserts take half as long again from then on.
+  const { verdict } = sweepOf({
+    workers: [5, 10, 15],
+    workload: { records: 472, chunksPerRecord: 16, bytesPerChunk: 209 },
+    worker: { readMs: 4, computeMs: 13 },
+    openai: { latency: { fixed: 228 } },
+    qdrant: { plan: 'standard-2' },
+  });
+  expect(verdict).toMatchObject({ bottleneck: 'none', recommendedWorkers: 15 });
+});
+
+test('a client that never retries and loses every record still shows the limit that refused it', () => {
+  const { verdict, ...sweep } = sweepOf({
+    workers: [1, 2],
+    workload: { chunksPerRecord: 5, bytesPerChunk: 1_000, batchSize: 1 },
+    worker: { client: 'none' },
+    openai: { limits: { tpm: 18_000 }, bucket: 'empty', latency: { fixed: 586 } },
+  });
+  expect(verdict).toMatchObject({ bottleneck: 'openai-tpm', recommendedWorkers: 1 });
+  expect(codes(sweep)).toEqual(['records-lost', 'nothing-arrived']);
+});
+
 test('where nothing arrives there is no number', () => {
   const sweep = sweepOf({
     workers: [1, 2],

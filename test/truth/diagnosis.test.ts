@@ -104,6 +104,13 @@ test('a run too short for its bucket is never a confident wrong answer', () => {
   }
 });
 
+test('a full bucket that carries a share of the work hides no limit', () => {
+  const truths = labsOf(700_000, 60, { borrowed: true }, ['openai-tpm', 'openai-rpm']);
+  expect(truths.length).toBeGreaterThan(100);
+  const judged = truths.map((truth) => ({ truth, sweep: simulateSweep(truth.lab, provenance) }));
+  expectShares(judged, { right: 0.98, knees: 0.98 }, 0.05);
+});
+
 test('with hardly more claims than workers, what binds is still told, or that nobody can tell', () => {
   const truths = labsOf(400_000, 12, {}, ['qdrant', 'mysql-pool', 'client-cpu', 'none']);
   for (const truth of truths) {

@@ -95,6 +95,8 @@ export type Wanted = {
   random?: boolean;
   /** A bucket that starts full, and a run that hardly takes anything out of it. */
   short?: boolean;
+  /** A bucket that starts full, and two to six claims for each worker: whatever share of the work that is. */
+  borrowed?: boolean;
   /** The least room that the second tightest resource has more. */
   leastMargin?: number;
 };
@@ -102,7 +104,7 @@ export type Wanted = {
 /** Builds one lab from a seed. */
 export function truthLab(seed: number, wanted: Wanted): TruthLab {
   const dice = diceOf(randomSource(seed));
-  const { resource, random = false, short = false, leastMargin = 1.15 } = wanted;
+  const { resource, random = false, short = false, borrowed = false, leastMargin = 1.15 } = wanted;
   const sigma = () => (random ? dice.real(0.2, 0.8) : 0);
 
   // The shape of a record.
@@ -238,8 +240,9 @@ export function truthLab(seed: number, wanted: Wanted): TruthLab {
   const each = (first === 'openai-tpm' ? tokens : requests) * perClaim;
   const fewest = Math.ceil(1.3 * knee);
   const isShort = short && isMinute && fewest * each < 0.7 * room;
-  const full = isShort || (isMinute && !oversize && dice.chance(0.3));
-  if (isShort) claims = dice.whole(fewest, Math.floor((0.8 * room) / each));
+  const full = isShort || borrowed || (isMinute && !oversize && dice.chance(0.3));
+  if (borrowed) claims = Math.ceil(most * dice.real(2, 6));
+  else if (isShort) claims = dice.whole(fewest, Math.floor((0.8 * room) / each));
   else if (full) claims = Math.max(claims, Math.ceil((25 * room) / each));
   const bucket = full
     ? { rpm: 'full' as const, tpm: 'full' as const, rpd: 'empty' as const }
