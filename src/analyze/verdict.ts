@@ -23,26 +23,37 @@ function limitedText({ rpm, tpm, rpd }: Cell['openai']['rateLimited']): string {
   return `${exactly(rpm + tpm + rpd)} 429s (${named.length === 1 ? `all ${named[0]![0]}` : kinds})`;
 }
 
+/** The first lines and the last one, where there are many. */
+const fewOf = (lines: string[]): string[] =>
+  lines.length <= 5
+    ? lines
+    : [...lines.slice(0, 2), `… the same at ${lines.length - 3} counts between.`, lines.at(-1)!];
+
 /** What the cells show besides, a line each: 429s, timeouts, what was not run. */
 function sightings(cells: Cell[]): string[] {
-  return cells.flatMap((cell) => {
-    const { workers: count, openai, qdrant, feasible, memory } = cell;
-    const { rpm, tpm, rpd } = openai.rateLimited;
-    const at = `At ${workersText(count)}`;
-    const { timeouts } = qdrant;
-    return [
-      ...(rpm + tpm + rpd > count ? [`${at}: ${limitedText(openai.rateLimited)}.`] : []),
-      ...(timeouts > 0
-        ? [`${at}: ${exactly(timeouts)} Qdrant timeout${timeouts === 1 ? '' : 's'}.`]
-        : []),
-      ...(ranOutOfMemory(cell) ? [`${at} the command ran out of memory.`] : []),
-      ...(!feasible && !ranOutOfMemory(cell)
-        ? [
-            `${workersText(count)} need${count === 1 ? 's' : ''} ${figure(memory.megabytes)} MB: not run.`,
-          ]
-        : []),
-    ];
+  const limited = cells.flatMap(({ workers, openai: { rateLimited } }) => {
+    const { rpm, tpm, rpd } = rateLimited;
+    return rpm + tpm + rpd > workers
+      ? [`At ${workersText(workers)}: ${limitedText(rateLimited)}.`]
+      : [];
   });
+  const late = cells.flatMap(({ workers, qdrant: { timeouts } }) =>
+    timeouts > 0
+      ? [
+          `At ${workersText(workers)}: ${exactly(timeouts)} Qdrant timeout${timeouts === 1 ? '' : 's'}.`,
+        ]
+      : [],
+  );
+  const left = cells.flatMap((cell) => {
+    const { workers, feasible, memory } = cell;
+    if (feasible) return [];
+    return ranOutOfMemory(cell)
+      ? [`At ${workersText(workers)} the command ran out of memory.`]
+      : [
+          `${workersText(workers)} need${workers === 1 ? 's' : ''} ${figure(memory.megabytes)} MB: not run.`,
+        ];
+  });
+  return [limited, late, left].flatMap(fewOf);
 }
 
 /** What binds once the first resource is lifted, within the matrix. */
