@@ -2,7 +2,7 @@
 
 import { cheapestPath } from '../src/analyze/upgrade/path.ts';
 import { createForecast } from '../src/analyze/upgrade/steady-state.ts';
-import { upgradeLadder } from '../src/analyze/upgrade/upgrade.ts';
+import { outcomeOf, tellingWorkers, upgradeLadder } from '../src/analyze/upgrade/upgrade.ts';
 import { completeLab, type Lab } from '../src/model/lab.ts';
 import { labs } from '../src/model/labs.ts';
 import { type PlanName, plans } from '../src/model/plans.ts';
@@ -24,16 +24,18 @@ const labs36 = tierLadder.flatMap((tier) =>
   ),
 );
 const size = `tiers × ${planNames.length} plans × 20 worker counts, 100 records`;
-const cells = (some: Lab[]) =>
+const cells = (countsOf: (lab: Lab) => number[]) =>
   cpuSeconds(() => {
-    for (const each of some) for (const count of workers) simulateCell(each, count);
+    for (const each of labs36) for (const count of countsOf(each)) simulateCell(each, count);
   });
-const [free, bought] = [true, false].map((isFree) =>
-  labs36.filter(({ openai }) => (openai.tier === 'free') === isFree),
-);
-console.log(`${size}, all tiers but free: ${cells(bought!)}`);
-// Its workers spend the whole day's quota on 429s: that takes millions of requests to find out.
-console.log(`${size}, the free tier alone: ${cells(free!)}`);
+console.log(`${size}, the cells that the ladder rests on: ${cells(tellingWorkers)}`);
+// Twenty workers of the free tier spend a day's quota on 429s: that takes millions of requests to find out.
+console.log(`${size}, every cell: ${cells(() => workers)}`);
+const judged = cpuSeconds(() => {
+  const forecast = createForecast();
+  for (const each of labs36) outcomeOf(each, each.workload.records, forecast);
+});
+console.log(`${size}, judged, with what each recommends: ${judged}`);
 
 const lab = labs['openai-tier-1']!;
 const plain = cpuSeconds(() => upgradeLadder(lab));

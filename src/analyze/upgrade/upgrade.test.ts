@@ -1,10 +1,19 @@
 import { expect, test } from 'vitest';
 import { completeLab } from '../../model/lab.ts';
 import { labFiles, labs } from '../../model/labs.ts';
+import { tierLadder } from '../../model/tiers.ts';
+import { simulateSweep } from '../analyze.ts';
 import { cheapestPath } from './path.ts';
 import { recommendedEnv } from './recommended-env.ts';
 import { createForecast } from './steady-state.ts';
-import { bestSetting, bestStep, type Ladder, upgradeLadder } from './upgrade.ts';
+import {
+  bestSetting,
+  bestStep,
+  type Ladder,
+  outcomeOf,
+  tellingWorkers,
+  upgradeLadder,
+} from './upgrade.ts';
 
 const rowOf = ({ rows }: Ladder, name: string) => rows.find(({ step }) => step?.name === name)!;
 
@@ -81,6 +90,28 @@ test("a day's limit is said to bind a target, not the pilot", () => {
   const [now] = upgradeLadder(lab, 100_000).rows;
   expect(now!.atLab.bottleneck).not.toBe('openai-rpd');
   expect(now!.atTarget!.bottleneck).toBe('openai-rpd');
+});
+
+test('leaving storms out of the matrix changes no outcome, whatever the tier and the plan', () => {
+  const workers = Array.from({ length: 20 }, (_, index) => index + 1);
+  const forecast = createForecast();
+  for (const tier of tierLadder)
+    for (const plan of ['free', 'standard-4', 'unlimited'] as const)
+      for (const client of ['patient', 'openai-node-7'] as const) {
+        const openai = { tier, bucket: { tpm: 'empty' as const } };
+        const full = completeLab({ workers, worker: { client }, openai, qdrant: { plan } });
+        const { verdict } = simulateSweep(full, { kneepoint: '', node: '', labHash: '' });
+        const { bottleneck, knee, recommendedWorkers, nextBottleneck } = verdict;
+        const outcome = outcomeOf(full, 100, forecast);
+        const name = `${tier} ${plan} ${client}`;
+        expect(outcome, name).toMatchObject({ knee, recommendedWorkers });
+        // A day's limit that the run empties is told before what binds each minute.
+        if (outcome.bottleneck !== 'openai-rpd')
+          expect(outcome, name).toMatchObject({ bottleneck, nextBottleneck });
+      }
+  expect(tellingWorkers(completeLab({ workers, openai: { tier: 'free' } }))).toEqual([
+    1, 2, 3, 4, 5, 20,
+  ]);
 });
 
 const lab = labs['openai-tier-1']!;

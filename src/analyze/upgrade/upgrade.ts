@@ -3,7 +3,9 @@ import type { Lab } from '../../model/lab.ts';
 import { planPrices } from '../../model/prices.ts';
 import type { Bottleneck } from '../../model/sweep.ts';
 import { simulateSweep } from '../analyze.ts';
+import { creditsOf } from '../diagnosis/burst.ts';
 import { memoryShare } from '../diagnosis/ladder.ts';
+import { labDemand } from '../diagnosis/observations.ts';
 import { costOf } from './cost.ts';
 import { createForecast, type Forecast } from './steady-state.ts';
 import { isSetting, type Step, stepNotes, stepsFor } from './steps.ts';
@@ -68,6 +70,22 @@ export function tellingRecords(lab: Lab, records: number): number {
   return Math.min(records, Math.max(rounds, Math.min(own, 1_000 * recordsPerClaim)));
 }
 
+/** Worker counts so many times over the knee of a per-minute limit are in nothing but a storm of 429s. */
+const storm = { timesKnee: 3, fewestWorkers: 5 };
+
+/**
+ * The counts of the matrix that a verdict rests on. Storms cost most of all to simulate, hundreds of
+ * thousands of requests for a hundred records, and all say what the largest says: it alone is kept.
+ */
+export function tellingWorkers(lab: Lab): number[] {
+  const demand = labDemand(lab);
+  const knees = creditsOf(lab, demand)
+    .filter(({ resource }) => resource !== 'openai-rpd')
+    .map(({ perSecond, perRecord }) => (perSecond / perRecord) * demand.total);
+  const most = Math.max(storm.fewestWorkers, storm.timesKnee * Math.min(...knees));
+  return lab.workers.filter((count) => count <= most || count === lab.workers.at(-1));
+}
+
 /** Judges a lab at a number of records. `usdPerHour` is the plan's, where it is known. */
 export function outcomeOf(
   lab: Lab,
@@ -76,7 +94,11 @@ export function outcomeOf(
   usdPerHour?: number,
 ): Outcome {
   const { verdict, warnings } = simulateSweep(
-    { ...lab, workload: { ...lab.workload, records: tellingRecords(lab, records) } },
+    {
+      ...lab,
+      workers: tellingWorkers(lab),
+      workload: { ...lab.workload, records: tellingRecords(lab, records) },
+    },
     provenance,
   );
   const { recommendedWorkers, knee, bottleneck, nextBottleneck } = verdict;
