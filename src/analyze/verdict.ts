@@ -27,7 +27,7 @@ function limitedText({ rpm, tpm, rpd }: Cell['openai']['rateLimited']): string {
 const fewOf = (lines: string[]): string[] =>
   lines.length <= 5
     ? lines
-    : [...lines.slice(0, 2), `… the same at ${lines.length - 3} counts between.`, lines.at(-1)!];
+    : [...lines.slice(0, 2), `… likewise at ${lines.length - 3} counts between.`, lines.at(-1)!];
 
 /** What the cells show besides, a line each: 429s, timeouts, what was not run. */
 function sightings(cells: Cell[]): string[] {
