@@ -10,8 +10,8 @@ export const exactly = (value: number): string => grouped(Number(value.toPrecisi
 /** A figure that was computed, four significant digits: 52,880. */
 export const about = (value: number): string => grouped(Number(value.toPrecision(4)));
 
-// Not by locale: pure code has no Intl in every engine.
-function grouped(value: number): string {
+/** A figure with its thousands apart, all digits kept. Not by locale: pure code has no Intl in every engine. */
+export function grouped(value: number): string {
   const [whole = '', ...fraction] = String(value).split('.');
   return [whole.replace(/\B(?=(\d{3})+$)/g, ','), ...fraction].join('.');
 }

@@ -1,5 +1,6 @@
 import type { Cell, Repeat, Sweep } from '../../model/sweep.ts';
 import type { RawCell } from '../../simulate/cell.ts';
+import { grouped } from '../wording.ts';
 
 /**
  * How an assertion came out. `warned` passes, with something to say. `missing` is an assertion that the
@@ -55,9 +56,9 @@ export const figure = (value: number): string => String(Number(value.toPrecision
 /** A share of one in per cent, to four significant digits. */
 export const percent = (share: number): string => `${Number((100 * share).toPrecision(4))} %`;
 
-/** A number with its noun: `1 429`, `12 timeouts`. */
+/** A number with its noun: `1 429`, `1,200 timeouts`. */
 export const counted = (count: number, noun: string, plural = `${noun}s`): string =>
-  `${Number.isInteger(count) ? count : figure(count)} ${count === 1 ? noun : plural}`;
+  `${Number.isInteger(count) ? grouped(count) : figure(count)} ${count === 1 ? noun : plural}`;
 
 /** The runs of a cell, one where it was run once. */
 export const runsOf = ({ repeats, ...cell }: RawCell): Repeat[] => repeats ?? [repeatOf(cell)];
@@ -98,7 +99,7 @@ export function labCheck(sweep: Sweep, checks: Check[]): LabCheck {
     outcome: outcomeOf(checks, valid),
     checks: valid
       ? checks
-      : [run, ...checks.map((check): Check => ({ remedy, ...check, status: 'missing' }))],
+      : [run, ...checks.map((check): Check => ({ ...check, status: 'missing' }))],
   };
 }
 

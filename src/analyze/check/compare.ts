@@ -221,7 +221,7 @@ function notesOn(a: Sweep, b: Sweep, cells: ComparedCell[]): string[] {
   const [inA, inB] = [a, b].map(({ lab }) => lab.workload.records);
   if (other.length === 0 && inA !== inB)
     notes.push(
-      `A has ${counted(inA!, 'record')} and B ${inB}: times are compared per record. A bucket that starts full flatters the shorter run.`,
+      `A has ${counted(inA!, 'record')} and B ${counted(inB!, 'record')}: times are compared per record. A bucket that starts full flatters the shorter run.`,
     );
   else if (other.length === 0 && cells.some(({ records }) => records.a !== records.b))
     notes.push('Where one lost more records, times are compared per record that arrived.');
