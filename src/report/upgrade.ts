@@ -188,6 +188,11 @@ export function renderLadder(ladder: Ladder, { colour, width = 80 }: RenderOptio
           `${grouped(targetRecords!)} records are extrapolated: settled rates are simulated; bucket bursts, daily limits, index backlog and the last round follow by formula.`,
         ]
       : []),
+    ...(toldOf(rows[0]!).isPilot
+      ? [
+          `Buckets start full, and ${countOf(toldOf(rows[0]!).records, 'record')} don't drain them: production is slower than these times. --target-records tells its own.`,
+        ]
+      : []),
     ...ladder.notes,
     'Times are at the recommended workers of each step: they get hardly any 429s, unless one worker alone is over the knee. One step at a time, against now.',
     ...(lab.qdrant.plan === 'unlimited'
@@ -220,7 +225,11 @@ export function renderLadder(ladder: Ladder, { colour, width = 80 }: RenderOptio
       ? [
           paint(
             'red',
-            wrapped(`Records lost, since the client gives up: ${losses.join('; ')}.`, width, 0),
+            wrapped(
+              `Records lost with so many workers, since the client gives up: ${losses.join('; ')}. --strategies compares what loses none.`,
+              width,
+              0,
+            ),
           ),
         ]
       : [],

@@ -197,6 +197,22 @@ test('larger batches of which records are lost are in no block', () => {
   expect(recommendedEnv(ladder)[2]!.env).toMatchObject({ MAX_WORKERS: 2, BATCH_SIZE: 50 });
 });
 
+test('what an empty bucket refuses at the start, a record a worker, takes no gain from a tier', () => {
+  const lossy = upgradeLadder(labs['sdk-defaults']!);
+  const three = rowOf(lossy, 'tier-3');
+  expect(three.atLab.lostShare).toBeGreaterThan(0);
+  expect(three).toMatchObject({ gainsNothing: false, atLab: { recommendedWorkers: 12 } });
+  expect(bestStep(lossy)!.step.name).toBe('tier-3');
+});
+
+test('a step of which nobody knows what binds then is not recommended', () => {
+  const pilot = upgradeLadder(labs['pilot-trap']!);
+  expect(rowOf(pilot, 'batch 200, claim 25').atLab.bottleneck).toBe('undetermined');
+  expect(bestSetting(pilot)!.step.name).toBe('batch 100, claim 12');
+  expect(pilot.rows[0]!.atLab.isPilot).toBe(true);
+  expect(tierOne.rows[0]!.atLab.isPilot).toBe(false);
+});
+
 test('no block names a pool that was not judged', () => {
   // Two connections of 200 ms in 780 ms a record are full at 2 / 0.2 * 0.78 = 7.8 workers.
   const lab = completeLab({ mysql: { poolSize: 2 }, worker: { readMs: 200 } });

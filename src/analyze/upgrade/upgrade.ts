@@ -24,6 +24,8 @@ export type Outcome = {
   problem?: string;
   /** Why what binds can't be told, and what would tell it; only where it is undetermined. */
   doubt?: string;
+  /** Whether so few records don't drain a bucket that starts full: production will be slower. */
+  isPilot: boolean;
   /** Embedding tokens at the published price; absent where no price of the model is known. */
   tokensUsd?: number;
   /** The plan for the hours that the run takes, begun hours whole; absent where no price is known. */
@@ -116,6 +118,8 @@ export function outcomeOf(
     seconds: run.seconds ?? null,
     by: run.by,
     lostShare: run.lostShare,
+    isPilot:
+      run.by === 'simulation' && warnings.some(({ code }) => code === 'bucket-never-drained'),
     ...(run.problem !== undefined && { problem: run.problem }),
     ...(bottleneck === 'undetermined' &&
       warnings[0] && { doubt: `${warnings[0].message} ${warnings[0].remedy}` }),
@@ -128,10 +132,13 @@ export function outcomeOf(
 /** Shares of lost records that are the same by chance, where some are lost anyway and where hardly any are. */
 const sameLoss = { some: 0.01, none: 0.005 };
 
-const losesMore = (before: Outcome, after: Outcome): boolean => {
+/** A bucket that starts empty may refuse each worker's first request for good: that is the start, not the step. */
+function losesMore(before: Outcome, after: Outcome): boolean {
   const { some, none } = sameLoss;
-  return after.lostShare > before.lostShare + (before.lostShare > none ? some : none);
-};
+  const atStart = after.recommendedWorkers / after.records;
+  const chance = before.lostShare > none ? some : none;
+  return after.lostShare > before.lostShare + Math.max(atStart, chance);
+}
 
 /** Whether there is room for more workers than before; no knee is endless room, an unknown one is none. */
 function hasMoreRoom(before: Outcome, after: Outcome): boolean {
@@ -220,7 +227,10 @@ type Gaining = Row & { step: Step };
 const gainingSteps = ({ rows }: Ladder): Gaining[] =>
   rows.filter(
     (row): row is Gaining =>
-      row.step !== undefined && !row.gainsNothing && (row.gain === null || row.gain >= worthwhile),
+      row.step !== undefined &&
+      !row.gainsNothing &&
+      toldOf(row).bottleneck !== 'undetermined' &&
+      (row.gain === null || row.gain >= worthwhile),
   );
 
 /** Of what costs nothing, the setting that gains most; undefined where none gains. */
