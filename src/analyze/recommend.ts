@@ -2,7 +2,8 @@ import type { Lab } from '../model/lab.ts';
 import type { Cell } from '../model/sweep.ts';
 import { createWorkload } from '../model/workload.ts';
 import { memoryOf, simulateCell } from '../simulate/cell.ts';
-import { type Diagnosis, isLimit } from './diagnosis/diagnose.ts';
+import { isLimit } from './diagnosis/culprit.ts';
+import type { Diagnosis } from './diagnosis/diagnose.ts';
 import { leastEfficiency, memoryShare, withoutLimits } from './diagnosis/ladder.ts';
 import { isOverloaded, type Upserts } from './diagnosis/overload.ts';
 

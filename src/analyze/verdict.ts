@@ -1,7 +1,8 @@
 import type { Lab } from '../model/lab.ts';
 import type { Bottleneck, Cell, Verdict, Warning } from '../model/sweep.ts';
 import { actionFor, tierThatHelps } from './action.ts';
-import { type Diagnosis, diagnose, isLimit } from './diagnosis/diagnose.ts';
+import { isLimit } from './diagnosis/culprit.ts';
+import { type Diagnosis, diagnose } from './diagnosis/diagnose.ts';
 import { explain, kneeEvidence } from './diagnosis/explain.ts';
 import { ranOutOfMemory } from './diagnosis/knee.ts';
 import { recommend } from './recommend.ts';

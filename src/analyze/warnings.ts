@@ -2,7 +2,8 @@ import type { Lab } from '../model/lab.ts';
 import type { Cell, Warning } from '../model/sweep.ts';
 import { createWorkload } from '../model/workload.ts';
 import { creditsOf, recordsToShow } from './diagnosis/burst.ts';
-import { type Diagnosis, isEatenByRetries } from './diagnosis/diagnose.ts';
+import { isEatenByRetries } from './diagnosis/culprit.ts';
+import type { Diagnosis } from './diagnosis/diagnose.ts';
 import { demandOf, observationsOf } from './diagnosis/observations.ts';
 
 type ShortRun = { limit: 'rpm' | 'tpm'; recordsNeeded: number };

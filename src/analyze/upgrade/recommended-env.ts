@@ -71,18 +71,24 @@ function conservative(lab: Lab, now: Outcome): EnvBlock {
   );
 }
 
-/** The row for more workers than now: the first that is bought, or else the setting that gains most. */
+/**
+ * The row for more workers than now, or for getting the records done at all: the first that is bought, or
+ * else the setting that gains most.
+ */
 function rowForMore({ rows }: Ladder, now: Outcome): Row | undefined {
   const more = rows.filter(
     (row) =>
       row.step &&
       !row.gainsNothing &&
       (row.gain ?? Infinity) >= worthwhile &&
-      toldOf(row).recommendedWorkers > now.recommendedWorkers,
+      (now.seconds === null || toldOf(row).recommendedWorkers > now.recommendedWorkers),
   );
   const bought = more.find(({ step }) => !isSetting(step!));
   return bought ?? more.sort((a, b) => (b.gain ?? 0) - (a.gain ?? 0))[0];
 }
+
+const cannotBeDone = ({ records }: Outcome) =>
+  `${exactly(records)} record${records === 1 ? '' : 's'} can't be done.`;
 
 const kneeText = ({ knee }: Outcome) => (knee === null ? 'beyond the matrix' : figure(knee));
 
@@ -91,11 +97,11 @@ function aggressive(ladder: Ladder, now: Outcome): EnvBlock {
   const of = (judged: Lab, { recommendedWorkers }: Outcome, why: string) =>
     block('Aggressive', lab, judged, recommendedWorkers, why);
   const { recommendedWorkers: most, bottleneck } = now;
-  if (bottleneck === 'none')
+  const row = rowForMore(ladder, now);
+  if (bottleneck === 'none' && (now.seconds !== null || !row))
     return of(lab, now, `It scales to ${workersText(most)}, the end of the matrix.`);
   if (bottleneck === 'undetermined')
     return of(lab, now, 'What binds is not known, so nothing more can be promised.');
-  const row = rowForMore(ladder, now);
   if (!row?.step)
     return of(
       lab,
@@ -104,6 +110,8 @@ function aggressive(ladder: Ladder, now: Outcome): EnvBlock {
     );
   const after = toldOf(row);
   const { name } = row.step;
+  if (now.seconds === null)
+    return of(row.step.change(lab), after, `Only with ${name}: without it, ${cannotBeDone(now)}`);
   const moves = `moves the knee from ${kneeText(now)} to ${kneeText(after)}; without it, use ${most}.`;
   return of(
     row.step.change(lab),
@@ -149,14 +157,12 @@ function memoryConstrained({ lab, rows }: Ladder, now: Outcome): EnvBlock {
 /** The blocks for a lab, from its own ladder. */
 export function recommendedEnv(ladder: Ladder): EnvBlock[] {
   const now = toldOf(ladder.rows[0]!);
-  const blocks = [
-    conservative(ladder.lab, now),
-    aggressive(ladder, now),
-    memoryConstrained(ladder, now),
+  const asIs = (found: EnvBlock): EnvBlock =>
+    now.seconds === null ? { ...found, why: `${found.why} Even so, ${cannotBeDone(now)}` } : found;
+  const most = aggressive(ladder, now);
+  return [
+    asIs(conservative(ladder.lab, now)),
+    rowForMore(ladder, now) ? most : asIs(most),
+    asIs(memoryConstrained(ladder, now)),
   ];
-  if (now.seconds !== null) return blocks;
-  return blocks.map(({ why, ...rest }) => ({
-    ...rest,
-    why: `${why} Even so, ${exactly(now.records)} records can't be done.`,
-  }));
 }

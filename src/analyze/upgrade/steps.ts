@@ -124,7 +124,7 @@ function planStep(lab: Lab, name: PlanName): Step {
     price: price
       ? { isKnown: true, usdPerHour: price.usdPerHour, origin: price.origin }
       : { isKnown: false },
-    what: `${plan.machine} (what it bears is assumed)`,
+    what: `${plan.machine}; what it bears is assumed`,
   };
 }
 

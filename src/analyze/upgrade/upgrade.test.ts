@@ -81,6 +81,10 @@ test('a plan that the points do not fit into gains nothing, whatever else it bea
   expect(rowOf(ladder, 'starter')).toMatchObject({ gainsNothing: true, gain: null });
   const fits = rowOf(ladder, 'standard-2');
   expect(fits).toMatchObject({ gainsNothing: false, gain: null });
+  const [careful, most] = recommendedEnv(ladder);
+  expect(careful!.why).toMatch(/Even so, 100,000 records can't be done\.$/);
+  expect(most!.why).toBe("Only with standard-2: without it, 100,000 records can't be done.");
+  expect(most!.env.MAX_WORKERS).toBe(fits.atTarget!.recommendedWorkers);
   // $0.166 for each begun hour.
   expect(fits.atTarget!.planUsd).toBeCloseTo(0.166 * Math.ceil(fits.atTarget!.seconds! / 3_600), 9);
 });
