@@ -1,8 +1,9 @@
 /** `node bench/upgrade.ts`: what a ladder costs: all tiers × plans × 20 worker counts, a hundred million records, a search. */
 
+import { outcomeOf, tellingWorkers } from '../src/analyze/upgrade/outcome.ts';
 import { cheapestPath } from '../src/analyze/upgrade/path.ts';
 import { createForecast } from '../src/analyze/upgrade/steady-state.ts';
-import { outcomeOf, tellingWorkers, upgradeLadder } from '../src/analyze/upgrade/upgrade.ts';
+import { upgradeLadder } from '../src/analyze/upgrade/upgrade.ts';
 import { completeLab, type Lab } from '../src/model/lab.ts';
 import { labs } from '../src/model/labs.ts';
 import { type PlanName, plans } from '../src/model/plans.ts';

@@ -1,6 +1,6 @@
 import { usdText } from '../analyze/upgrade/cost.ts';
+import type { Outcome } from '../analyze/upgrade/outcome.ts';
 import type { Step } from '../analyze/upgrade/steps.ts';
-import type { Outcome } from '../analyze/upgrade/upgrade.ts';
 import { figure } from '../analyze/wording.ts';
 import { grouped, nothing, printable } from './figures.ts';
 

@@ -1,11 +1,11 @@
 /** The ladder, the path and the `.env` blocks as text for a terminal. */
+import type { Outcome } from '../analyze/upgrade/outcome.ts';
 import { isSetting, type Step } from '../analyze/upgrade/steps.ts';
 import {
   bestSetting,
   bestStep,
   firstPurchase,
   type Ladder,
-  type Outcome,
   type Row,
   toldOf,
   worthwhile,

@@ -4,9 +4,9 @@ import { planPrices } from '../../model/prices.ts';
 import { demandSeconds } from '../../model/services.ts';
 import { createWorkload } from '../../model/workload.ts';
 import { leastEfficiency, memoryShare } from '../diagnosis/ladder.ts';
+import { type Outcome, outcomeOf } from './outcome.ts';
 import type { Forecast } from './steady-state.ts';
 import { type Step, type StepKind, stepsFor } from './steps.ts';
-import { type Outcome, outcomeOf } from './upgrade.ts';
 
 export type PathStep = {
   step: Step;

@@ -1,8 +1,9 @@
 /** The test plan's three `.env` blocks. Each is a lab that the ladder judged, and says why. */
 import type { Lab } from '../../model/lab.ts';
 import { exactly, figure, workersText } from '../wording.ts';
+import type { Outcome } from './outcome.ts';
 import { isSetting } from './steps.ts';
-import { type Ladder, type Outcome, type Row, toldOf, worthwhile } from './upgrade.ts';
+import { type Ladder, type Row, toldOf, worthwhile } from './upgrade.ts';
 
 export type EnvBlock = {
   title: 'Conservative' | 'Aggressive' | 'Memory-constrained';

@@ -12,8 +12,8 @@ import { memoryOf, type RawCell, simulateCell } from '../../simulate/cell.ts';
 import { simulateSweep } from '../analyze.ts';
 import { memoryShare } from '../diagnosis/ladder.ts';
 import { studentQuantile } from '../welch.ts';
+import { tellingRecords } from './outcome.ts';
 import { stepsFor } from './steps.ts';
-import { tellingRecords } from './upgrade.ts';
 /** Mean over seeds and its 95 % interval by Student's t. */
 export type Interval = { mean: number; low: number; high: number };
 

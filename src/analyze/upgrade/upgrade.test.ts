@@ -3,17 +3,11 @@ import { completeLab } from '../../model/lab.ts';
 import { labFiles, labs } from '../../model/labs.ts';
 import { tierLadder } from '../../model/tiers.ts';
 import { simulateSweep } from '../analyze.ts';
+import { outcomeOf, tellingWorkers } from './outcome.ts';
 import { cheapestPath } from './path.ts';
 import { recommendedEnv } from './recommended-env.ts';
 import { createForecast } from './steady-state.ts';
-import {
-  bestSetting,
-  bestStep,
-  type Ladder,
-  outcomeOf,
-  tellingWorkers,
-  upgradeLadder,
-} from './upgrade.ts';
+import { bestSetting, bestStep, type Ladder, upgradeLadder } from './upgrade.ts';
 
 const rowOf = ({ rows }: Ladder, name: string) => rows.find(({ step }) => step?.name === name)!;
 
