@@ -6,8 +6,11 @@ export type CommandColumn = { heading: string; text: (cell: Cell) => string };
 
 const whole = (ms: number): string => `${Math.round(ms)} ms`;
 
+/** Whether anything ran in a cell: a command has a log then. Cells of other engines run wherever they fit. */
+export const wasRun = ({ feasible, command }: Cell): boolean => feasible && command?.log !== '';
+
 const of = (text: (cell: Cell, command: Observed) => string) => (cell: Cell) =>
-  cell.command && cell.feasible ? text(cell, cell.command) : nothing;
+  cell.command && wasRun(cell) ? text(cell, cell.command) : nothing;
 
 /** What was seen of the user's own command beside the scaling table's figures. */
 export const commandColumns: CommandColumn[] = [

@@ -1,6 +1,6 @@
 import type { Bottleneck, Cell, Sweep, Verdict } from '../model/sweep.ts';
 import { type Paint, painter, type Style } from './colours.ts';
-import { commandColumns, commandLines, memorySentence } from './command-table.ts';
+import { commandColumns, commandLines, memorySentence, wasRun } from './command-table.ts';
 import {
   countOf,
   formatMemory,
@@ -57,7 +57,7 @@ export type Column = { heading: string; text: (cell: Cell) => string };
 const ran =
   (text: (cell: Cell) => string) =>
   (cell: Cell): string =>
-    cell.feasible ? text(cell) : nothing;
+    wasRun(cell) ? text(cell) : nothing;
 
 /** A figure that compares cells, where the cell can be judged. */
 const judged = (text: (cell: Cell) => string) =>
@@ -75,7 +75,10 @@ export const scalingColumns = (cells: Cell[]): Column[] => [
   { heading: 'Efficiency', text: judged((cell) => formatShare(cell.efficiency)) },
   { heading: '429s', text: ran((cell) => grouped(rejected(cell))) },
   { heading: 'Timeouts', text: ran((cell) => grouped(cell.qdrant.timeouts)) },
-  { heading: 'Memory', text: (cell) => formatMemory(cell.memory.megabytes) },
+  {
+    heading: 'Memory',
+    text: (cell) => (cell.memory.megabytes > 0 ? formatMemory(cell.memory.megabytes) : nothing),
+  },
   ...(cells.some((cell) => cell.completeness.recordsFailed > 0)
     ? [{ heading: 'Lost', text: ran((cell) => grouped(cell.completeness.recordsFailed)) }]
     : []),
@@ -83,24 +86,22 @@ export const scalingColumns = (cells: Cell[]): Column[] => [
 
 /** What went wrong in the cells and has no column of its own, a sentence for each cell. */
 export const troubles = (cells: Cell[]): string[] =>
-  cells
-    .filter((cell) => cell.feasible)
-    .flatMap(({ workers, completeness, openai, qdrant }) => {
-      const missing = completeness.pointsExpected - completeness.pointsStored;
-      const parts = [
-        ...(completeness.recordsFailed > 0
-          ? [
-              `${grouped(completeness.recordsFailed)} of ${countOf(completeness.records, 'record')} lost`,
-            ]
-          : []),
-        ...(missing > 0
-          ? [`${grouped(missing)} of ${countOf(completeness.pointsExpected, 'point')} missing`]
-          : []),
-        ...(openai.errors > 0 ? [countOf(openai.errors, 'OpenAI error')] : []),
-        ...(qdrant.errors > 0 ? [countOf(qdrant.errors, 'Qdrant error')] : []),
-      ];
-      return parts.length > 0 ? [`At ${countOf(workers, 'worker')}: ${parts.join(', ')}.`] : [];
-    });
+  cells.filter(wasRun).flatMap(({ workers, completeness, openai, qdrant }) => {
+    const missing = completeness.pointsExpected - completeness.pointsStored;
+    const parts = [
+      ...(completeness.recordsFailed > 0
+        ? [
+            `${grouped(completeness.recordsFailed)} of ${countOf(completeness.records, 'record')} lost`,
+          ]
+        : []),
+      ...(missing > 0
+        ? [`${grouped(missing)} of ${countOf(completeness.pointsExpected, 'point')} missing`]
+        : []),
+      ...(openai.errors > 0 ? [countOf(openai.errors, 'OpenAI error')] : []),
+      ...(qdrant.errors > 0 ? [countOf(qdrant.errors, 'Qdrant error')] : []),
+    ];
+    return parts.length > 0 ? [`At ${countOf(workers, 'worker')}: ${parts.join(', ')}.`] : [];
+  });
 
 /** Whether the verdict may be shown as a number: an invalid run must not look confident. */
 export const isConfident = ({ valid, verdict }: Sweep): boolean =>
