@@ -153,6 +153,30 @@ test('a command that crashes is marked with its last words, the rest goes on, an
   expect(sweep.cells[1]!.completeness.recordsFailed).toBe(0);
 });
 
+test('a --record-field that no point has is told, with those that there are', () => {
+  const { sweep } = exec(quick, own(), ['--workers', '2', '--record-field', 'nope']);
+  expect(sweep.cells[0]!.command!.recordField).toBe('record_id');
+  expect(sweep.warnings.find(({ code }) => code === 'record-field-unknown')).toEqual({
+    code: 'record-field-unknown',
+    message:
+      'No stored point has the payload field "nope" of --record-field; it was looked for as if none were given.',
+    remedy: 'Give one of those that points have: record_id, chunk.',
+  });
+});
+
+test('short passwords of the environment are in no log', () => {
+  const env = {
+    MYSQL_PASSWORD: 'hunter2',
+    DB_PASS: 'wxyz',
+    DATABASE_URL: 'postgres://u:p@ss@word9@h',
+  };
+  const { results } = exec(quick, ['env'], ['--workers', '1'], env);
+  const log = readFileSync(join(results, 'command-01-workers.log'), 'utf8');
+  expect(log).toContain('DB_PASS=[redacted]');
+  expect(log).toContain('DATABASE_URL=postgres://u:[redacted]@h');
+  expect(log).not.toMatch(/hunter2|wxyz|word9/);
+});
+
 test('a command that hangs is ended after --timeout', () => {
   const { status, sweep } = exec(quick, own('hang'), ['--timeout', '2s', '--workers', '1']);
   expect(status).toBe(3);
@@ -228,6 +252,8 @@ test('Ctrl-C keeps the finished cells and leaves no process', async () => {
 test.each([
   [[], /give your command after --/],
   [['--', 'no-such-program-here'], /"no-such-program-here": no such command/],
+  [['node', 'ingest.js', '--workers={workers}'], /give your command after --/],
+  [['--record-field', '', '--', 'true'], /--record-field: is empty/],
   [['--timeout', 'soon', '--', 'true'], /--timeout: must be a time such as/],
   [['--memory-limit', 'much', '--', 'true'], /--memory-limit/],
   [['--speed', '10', '--', 'true'], /--speed: other programs can't be sped up/],
