@@ -139,8 +139,11 @@ test('a run in which no record arrived, or whose records are other work, is not 
 });
 
 test('a cell that was not run says so instead of a ratio', () => {
-  expect(cellOf(sweepOf({}), sweepOf({ feasible: false }))).toMatchObject({
+  const { cells, notes } = compareSweeps(sweepOf({}), sweepOf({ feasible: false }));
+  expect(notes.join()).not.toContain('per record');
+  expect(cells[0]).toMatchObject({
     seconds: { a: 12, b: null },
+    records: { a: 100, b: null },
     ratio: null,
     finding: 'unknown',
     text: 'B not run: over memory',

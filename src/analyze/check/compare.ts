@@ -17,8 +17,8 @@ export type ComparedCell = {
   runs: Pair<number>;
   /** Geometric means; null where the cell was not run. */
   seconds: Pair<number | null>;
-  /** Records that arrived, of the run that lost most. */
-  records: Pair<number>;
+  /** Records that arrived, of the run that lost most; null where the cell was not run. */
+  records: Pair<number | null>;
   /** B's time for each record that arrived over A's; null where one was not run, or did other work. */
   ratio: number | null;
   /** Two-sided 95 % interval of the ratio by Welch on logarithms; null with a single run on a side. */
@@ -176,7 +176,10 @@ function compareCell(a: Sweep, b: Sweep, was: Cell, is: Cell): ComparedCell {
       a: before.length > 0 ? was.seconds : null,
       b: now.length > 0 ? is.seconds : null,
     },
-    records: { a: fewest(timedA), b: fewest(timedB) },
+    records: {
+      a: before.length > 0 ? fewest(timedA) : null,
+      b: now.length > 0 ? fewest(timedB) : null,
+    },
     ...times,
     rateLimited: most('rateLimited'),
     timeouts: most('timeouts'),
@@ -223,7 +226,10 @@ function notesOn(a: Sweep, b: Sweep, cells: ComparedCell[]): string[] {
     notes.push(
       `A has ${counted(inA!, 'record')} and B ${counted(inB!, 'record')}: times are compared per record. A bucket that starts full flatters the shorter run.`,
     );
-  else if (other.length === 0 && cells.some(({ records }) => records.a !== records.b))
+  else if (
+    other.length === 0 &&
+    cells.some(({ ratio, records: { a: was, b: is } }) => ratio !== null && was !== is)
+  )
     notes.push('Where one lost more records, times are compared per record that arrived.');
   if (cells.length === 0) notes.push('They have no worker count in common.');
   else if (cells.some(({ basis }) => basis === 'single runs'))
