@@ -14,8 +14,12 @@ const round = (value: number, digits: number) => Number(value.toFixed(digits));
 /** A knee as it is shown: two decimals, and more where it is under one worker. */
 const kneeFigure = (value: number) => (value < 1 ? Number(value.toPrecision(2)) : round(value, 2));
 
-/** Connections that leave room beside the workers: the test plan gives 20 workers 50. */
-const poolFor = (workers: number) => Math.max(10, Math.ceil(2.5 * workers));
+/**
+ * Connections that leave room beside the workers: the test plan gives 20 workers 50. Where they are what
+ * binds, those that the worker count was judged with.
+ */
+const poolFor = (lab: Lab, workers: number, bottleneck: Bottleneck) =>
+  bottleneck === 'mysql-pool' ? lab.mysql.poolSize : Math.max(10, Math.ceil(2.5 * workers));
 
 /** 429s by the limit that they name: `233 429s (all TPM)`, `123 429s (120 TPM, 3 RPM)`. */
 function limitedText({ rpm, tpm, rpd }: Cell['openai']['rateLimited']): string {
@@ -89,7 +93,7 @@ export function judge(lab: Lab, cells: Cell[]): { verdict: Verdict; warnings: Wa
       env: {
         MAX_WORKERS: workers,
         BATCH_SIZE: lab.workload.batchSize,
-        MYSQL_POOL_SIZE: poolFor(workers),
+        MYSQL_POOL_SIZE: poolFor(lab, workers, bottleneck),
       },
     },
     warnings: [...diagnosis.warnings, ...diagnosisWarnings(lab, diagnosis)],

@@ -31,13 +31,13 @@ function enoughRecords(lab: Lab, workers: number): number {
 }
 
 /** Speedup per worker in steady state with only the vector database in the way, by simulation. */
-function qdrantAlone(lab: Lab, workers: number): { efficiency: number; upserts: Upserts } {
+function qdrantAlone(
+  lab: Lab,
+  workers: number,
+  records: number,
+): { efficiency: number; upserts: Upserts } {
   const alone = withoutLimits(lab);
   const { perInFlightAbove: _, ...latency } = alone.openai.latency;
-  const records = Math.max(
-    enoughRecords(lab, workers),
-    10 * workers * lab.workload.recordsPerClaim,
-  );
   const cell = simulateCell(
     {
       ...alone,
@@ -58,9 +58,11 @@ function qdrantAlone(lab: Lab, workers: number): { efficiency: number; upserts: 
  */
 function qdrantKnee(lab: Lab, most: number): number | undefined {
   if (!lab.qdrant.latency.perInFlightAbove) return undefined;
-  const one = qdrantAlone(lab, 1);
   const good = (at: number) => {
-    const { efficiency, upserts } = qdrantAlone(lab, at);
+    const records = Math.max(enoughRecords(lab, at), 10 * at * lab.workload.recordsPerClaim);
+    const { efficiency, upserts } = qdrantAlone(lab, at, records);
+    // The same records, whose latencies are the same for any number of workers.
+    const one = qdrantAlone(lab, 1, records);
     return { ok: efficiency >= leastEfficiency && !isOverloaded(upserts, one.upserts), efficiency };
   };
   if (good(most).ok) return undefined;

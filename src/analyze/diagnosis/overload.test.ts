@@ -28,3 +28,11 @@ test.each([100, 500, 1_000, 2_000, 5_000])(
     expect(verdict).toMatchObject({ bottleneck: 'qdrant', recommendedWorkers: 5 });
   },
 );
+
+test('nor does one among upserts of whole claims move the knee', () => {
+  const lab = checkLab(readLabFile('qdrant-free'), 'test');
+  const workload = { ...lab.workload, records: 1_000, batchSize: 100, recordsPerClaim: 12 };
+  const { verdict } = simulateSweep({ ...lab, workload }, provenance);
+  expect(verdict.knee).toBeGreaterThan(4);
+  expect(verdict.recommendedWorkers).toBeGreaterThanOrEqual(4);
+});
