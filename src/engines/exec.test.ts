@@ -27,7 +27,7 @@ test.each([
     ['Traceback (most recent call last):', 'openai.AuthenticationError: 401'],
     'openai.AuthenticationError: 401',
   ],
-  [['starting', 'panic: boom'], 'panic: boom'],
+  [['starting', 'panic: boom.'], 'panic: boom'],
   [['}', '---'], undefined],
 ])('of the lines %j the last words are %j', (lines, words) => {
   expect(lastWords(lines)).toBe(words);

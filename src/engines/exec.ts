@@ -106,7 +106,7 @@ export function lastWords(lines: string[]): string | undefined {
   // Node ends a crash with its version, and both it and others print the stack below the error.
   const telling = lines.filter((line) => /\p{L}/u.test(line) && !/^Node\.js v|^\s*at /.test(line));
   const error = telling.findLast((line) => /^\s*(?:[\w.]+\.)?\w*(?:Error|Exception)\b/.test(line));
-  return (error ?? telling.at(-1))?.trim();
+  return (error ?? telling.at(-1))?.trim().replace(/[.:;]+$/, '');
 }
 
 /** Why a cell is not whole, and whether its figures may be judged all the same. */
