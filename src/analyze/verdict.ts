@@ -5,6 +5,7 @@ import { isLimit } from './diagnosis/culprit.ts';
 import { type Diagnosis, diagnose } from './diagnosis/diagnose.ts';
 import { explain, kneeEvidence } from './diagnosis/explain.ts';
 import { ranOutOfMemory } from './diagnosis/knee.ts';
+import { poolFor } from './pool.ts';
 import { recommend } from './recommend.ts';
 import { diagnosisWarnings } from './warnings.ts';
 import { exactly, figure, workersText } from './wording.ts';
@@ -13,13 +14,6 @@ const round = (value: number, digits: number) => Number(value.toFixed(digits));
 
 /** A knee as it is shown: two decimals, and more where it is under one worker. */
 const kneeFigure = (value: number) => (value < 1 ? Number(value.toPrecision(2)) : round(value, 2));
-
-/**
- * Connections that leave room beside the workers: the test plan gives 20 workers 50. Where they are what
- * binds, those that the worker count was judged with.
- */
-const poolFor = (lab: Lab, workers: number, bottleneck: Bottleneck) =>
-  bottleneck === 'mysql-pool' ? lab.mysql.poolSize : Math.max(10, Math.ceil(2.5 * workers));
 
 /** 429s by the limit that they name: `233 429s (all TPM)`, `123 429s (120 TPM, 3 RPM)`. */
 function limitedText({ rpm, tpm, rpd }: Cell['openai']['rateLimited']): string {
@@ -93,7 +87,7 @@ export function judge(lab: Lab, cells: Cell[]): { verdict: Verdict; warnings: Wa
       env: {
         MAX_WORKERS: workers,
         BATCH_SIZE: lab.workload.batchSize,
-        MYSQL_POOL_SIZE: poolFor(lab, workers, bottleneck),
+        MYSQL_POOL_SIZE: poolFor(lab, workers),
       },
     },
     warnings: [...diagnosis.warnings, ...diagnosisWarnings(lab, diagnosis)],

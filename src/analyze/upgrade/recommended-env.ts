@@ -1,5 +1,6 @@
 /** The test plan's three `.env` blocks. Each is a lab that the ladder judged, and says why. */
 import type { Lab } from '../../model/lab.ts';
+import { poolFor } from '../pool.ts';
 import { exactly, figure, workersText } from '../wording.ts';
 import type { Outcome } from './outcome.ts';
 import { isSetting } from './steps.ts';
@@ -16,9 +17,6 @@ export type EnvBlock = {
   };
   why: string;
 };
-
-/** Connections that leave room beside the workers: the test plan gives 20 workers 50. */
-const poolFor = (workers: number) => Math.max(10, Math.ceil(2.5 * workers));
 
 /** What is left free by the conservative block, for longer texts and others that use the quota. */
 const headroom = 0.8;
@@ -39,8 +37,7 @@ function block(
     env: {
       MAX_WORKERS: workers,
       BATCH_SIZE: batchSize,
-      // Never more connections than the lab has: with more it was not judged.
-      MYSQL_POOL_SIZE: Math.min(judged.mysql.poolSize, poolFor(workers)),
+      MYSQL_POOL_SIZE: poolFor(judged, workers),
       ...(recordsPerClaim !== given.workload.recordsPerClaim && { CLAIM_SIZE: recordsPerClaim }),
     },
     why,
