@@ -174,7 +174,7 @@ function sampleWarnings(
   if (least < fewSamples && (invalid || !isBoundByClaims))
     warnings.push({
       code: 'few-samples',
-      message: `${least} ${least === records ? 'record' : 'embeddings request'}${least === 1 ? '' : 's'} ${invalid ? 'are too few for any verdict' : 'make percentiles no more than single requests'}.`,
+      message: `${least} ${least === records ? 'record' : 'embeddings request'}${least === 1 ? '' : 's'} ${invalid ? `${least === 1 ? 'is' : 'are'} too few for any verdict` : 'make percentiles no more than single requests'}.`,
       remedy: `Run more records (--records ${Math.max(100, Math.ceil((2 * fewSamples * records) / least))}).`,
     });
   // Time that k6 lost between requests looks like being idle too; claims have begin and end.
