@@ -12,5 +12,7 @@ export default defineConfig({
     // Real processes that load the machine: npm run test:commands.
     exclude: ['src/engines/process/**'],
     testTimeout: 60_000,
+    // By default one core is left out, which of two is half.
+    maxWorkers: '100%',
   },
 });
