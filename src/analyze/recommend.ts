@@ -45,9 +45,10 @@ const isBad = (
 export function recommend(lab: Lab, cells: Cell[], diagnosis: Diagnosis): number {
   const { bottleneck, knee, source, binding, refuted, mostWorkers, saturation } = diagnosis;
   if (bottleneck === 'undetermined') return Math.max(1, saturation.good?.seen.workers ?? 1);
-  const one = unlimited(lab, 1, mostWorkers);
-  const lone = cells.find(({ feasible, workers }) => feasible && workers === 1);
-  const bad = cells.find((cell) => isBad(cell, (lone ?? one).qdrant));
+  const lone =
+    cells.find(({ feasible, workers }) => feasible && workers === 1) ??
+    unlimited(lab, 1, mostWorkers);
+  const bad = cells.find((cell) => isBad(cell, lone.qdrant));
   let most = Math.min(mostWorkers, bad ? bad.workers - 1 : mostWorkers);
 
   const rungs = binding.map((rung) =>
@@ -61,15 +62,16 @@ export function recommend(lab: Lab, cells: Cell[], diagnosis: Diagnosis): number
     // Above the knee of a full resource efficiency is knee / workers.
     most = Math.min(most, Math.floor((exact ? at : at / leastEfficiency) + 1e-9));
   }
-  if (byCells) return Math.max(1, most);
+  if (byCells || most <= 1) return Math.max(1, most);
 
+  const one = unlimited(lab, 1, most);
   const runsWell = (workers: number): boolean => {
     if (memoryOf(lab, workers).shareOfHost > memoryShare) return false;
-    const { recordsPerSecond, qdrant } = unlimited(lab, workers, mostWorkers);
+    const { recordsPerSecond, qdrant } = unlimited(lab, workers, most);
     const efficiency = recordsPerSecond / one.recordsPerSecond / workers;
     return !isOverloaded(qdrant, one.qdrant) && efficiency >= leastEfficiency - 1e-9;
   };
-  let [good, tooMany] = [1, Math.max(1, most) + 1];
+  let [good, tooMany] = [1, most + 1];
   while (tooMany - good > 1) {
     // Most often all of them run well.
     const workers = tooMany > most ? most : (good + tooMany) >> 1;
