@@ -18,7 +18,7 @@ export type RawCell = Omit<Cell, 'speedup' | 'efficiency' | 'predictedSeconds'>;
  * Refusals in a row, per worker, after which a cell has collapsed: where each 429 costs quota and the
  * day's refill is slow, patient workers can keep a bucket empty for ever.
  */
-const mostRefusalsInARow = 2_000;
+const mostRefusalsInARow = 1_000;
 
 /**
  * Refusals for each request that was let through, over a whole cell, after which it has collapsed too:
