@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/examples/*.test.ts'],
     globalSetup: ['test/mysql/set-up.ts'],
+    // Real time on a shared machine: what fails once by a neighbour's doing passes the second time.
+    retry: 1,
     testTimeout: 180_000,
     hookTimeout: 300_000,
     fileParallelism: false,
