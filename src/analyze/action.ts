@@ -1,6 +1,7 @@
 import type { Lab } from '../model/lab.ts';
 import type { Bottleneck } from '../model/sweep.ts';
 import { type TierName, tierLadder, tiers } from '../model/tiers.ts';
+import { limitName } from './diagnosis/culprit.ts';
 
 type RateLimit = 'rpm' | 'tpm' | 'rpd';
 
@@ -33,7 +34,7 @@ function liftOf(lab: Lab, bottleneck: Bottleneck): string | undefined {
     case 'openai-rpm':
     case 'openai-tpm':
     case 'openai-rpd': {
-      const { helps } = tierThatHelps(lab, bottleneck.slice(7) as RateLimit);
+      const { helps } = tierThatHelps(lab, limitName(bottleneck));
       return helps && `Upgrade OpenAI to ${helps}`;
     }
     case 'qdrant':

@@ -1,7 +1,7 @@
 import type { Lab } from '../model/lab.ts';
 import type { Bottleneck, Cell, Verdict, Warning } from '../model/sweep.ts';
 import { actionFor, tierThatHelps } from './action.ts';
-import { isLimit } from './diagnosis/culprit.ts';
+import { isLimit, limitName } from './diagnosis/culprit.ts';
 import { type Diagnosis, diagnose } from './diagnosis/diagnose.ts';
 import { explain, kneeEvidence } from './diagnosis/explain.ts';
 import { ranOutOfMemory } from './diagnosis/knee.ts';
@@ -67,7 +67,7 @@ export function judge(lab: Lab, cells: Cell[]): { verdict: Verdict; warnings: Wa
   const { bottleneck, knee, rival } = diagnosis;
   const workers = recommend(lab, cells, diagnosis);
   const gainsNothing = isLimit(bottleneck)
-    ? tierThatHelps(lab, bottleneck.slice(7) as 'rpm' | 'tpm' | 'rpd').gainsNothing
+    ? tierThatHelps(lab, limitName(bottleneck)).gainsNothing
     : [];
   const evidence = [
     ...explain(lab, cells, diagnosis),

@@ -36,9 +36,7 @@ export async function prepareReal(
     qdrant: readUpstream('qdrant', env.QDRANT_URL).origin,
   };
   const agreed = yes === true && maxCost !== undefined;
-  const estimated = describeEstimate(estimate(lab), hosts);
-  // The last line says how to agree.
-  for (const line of agreed ? estimated.slice(0, -1) : estimated) say(line);
+  for (const line of describeEstimate(estimate(lab), hosts, agreed)) say(line);
   say('Your command must do the same work for each worker count: nothing is reset in between.');
   if (!agreed) throw new UsageError('--real: nothing was sent; add --yes and --max-cost to go on');
   const meters = createMeterSwitch();

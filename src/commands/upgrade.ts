@@ -11,6 +11,7 @@ import { renderStrategies } from '../report/upgrade-strategies.ts';
 import { UsageError } from '../usage-error.ts';
 import { confirm } from './confirm-upgrade.ts';
 import { parseDuration } from './duration.ts';
+import { invalid } from './simulate.ts';
 
 export type UpgradeOptions = {
   targetRecords?: string;
@@ -80,6 +81,7 @@ export async function upgrade(lab: Lab, options: UpgradeOptions): Promise<number
     };
     process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
   } else if (confirmation) process.stdout.write(renderConfirmation(confirmation, { colour }));
-  if (confirmation?.problem || toldOf(ladder.rows[0]!).bottleneck === 'undetermined') return 3;
+  if (confirmation?.problem || toldOf(ladder.rows[0]!).bottleneck === 'undetermined')
+    return invalid;
   return confirmation && !confirmation.agrees ? 1 : 0;
 }

@@ -1,7 +1,7 @@
 /** Runs a user's own worker command, once for each worker count, and measures it from outside. */
 import { basename, join } from 'node:path';
 import { type EventLoopWatch, watchEventLoop } from '../../mocks/event-loop.ts';
-import type { MeasuredCell } from '../analyze/exec/measured.ts';
+import { type MeasuredCell, nothingObserved } from '../analyze/exec/measured.ts';
 import type { Lab } from '../model/lab.ts';
 import type { Harness, Observed } from '../model/sweep.ts';
 import { infeasibleCell } from '../simulate/cell.ts';
@@ -153,20 +153,7 @@ export function notRun(lab: Lab, workers: number, problem: string): MeasuredCell
     peakMb: 0,
     completeness,
     pointsPerRecord: lab.workload.chunksPerRecord,
-    observed: {
-      problem,
-      usable: true,
-      wholeSeconds: 0,
-      startUpSeconds: 0,
-      exitCode: null,
-      cpuSeconds: 0,
-      waits: { obeyed: 0, early: 0, meanEarlyMs: 0, unknown: 0 },
-      memory: { source: 'pss', peakProcesses: 0, samples: [] },
-      leftBehind: 0,
-      duplicatePoints: 0,
-      lostRecords: [],
-      log: '',
-    },
+    observed: { ...nothingObserved, problem },
   };
 }
 

@@ -16,6 +16,10 @@ import type { Observation } from './observations.ts';
 const limits: Bottleneck[] = ['openai-rpm', 'openai-tpm', 'openai-rpd'];
 export const isLimit = (resource: Bottleneck): boolean => limits.includes(resource);
 
+/** A limit as the provider calls it: `tpm` of `openai-tpm`. */
+export const limitName = (resource: Bottleneck) =>
+  resource.slice('openai-'.length) as 'rpm' | 'tpm' | 'rpd';
+
 /** Shares of a limit in use: all of it, as far as the lab's figure for it is right; and surely not all. */
 const isUsedUp = (share: number) => share > 0.93 && share < 1.1;
 const leavesRoom = 0.85;
@@ -82,7 +86,7 @@ const claimsPerWorker = 5;
  * refusals went wrong. Where all are refused it may as well be a quota that is used up.
  */
 export function isAllRefusedBy({ resource }: Rung, observations: Observation[]): boolean {
-  const own = resource.slice('openai-'.length) as 'rpm' | 'tpm' | 'rpd';
+  const own = limitName(resource);
   return (
     isLimit(resource) &&
     observations.every(

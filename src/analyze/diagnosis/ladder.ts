@@ -61,19 +61,23 @@ function qdrantKnee(lab: Lab, most: number): number | undefined {
   const good = (at: number) => {
     const records = Math.max(enoughRecords(lab, at), 10 * at * lab.workload.recordsPerClaim);
     const { efficiency, upserts } = qdrantAlone(lab, at, records);
-    // The same records, whose latencies are the same for any number of workers.
-    const one = qdrantAlone(lab, 1, records);
-    return { ok: efficiency >= leastEfficiency && !isOverloaded(upserts, one.upserts), efficiency };
+    // One worker with the same records, whose latencies are the same for any number of workers.
+    const isLate =
+      upserts.timeouts > 0 && isOverloaded(upserts, qdrantAlone(lab, 1, records).upserts);
+    return { ok: efficiency >= leastEfficiency && !isLate, efficiency };
   };
-  if (good(most).ok) return undefined;
   let [low, high] = [1, most];
+  let bad = good(most);
+  if (bad.ok) return undefined;
+  let best: ReturnType<typeof good> | undefined;
   while (high - low > 1) {
     const middle = (low + high) >> 1;
-    if (good(middle).ok) low = middle;
-    else high = middle;
+    const seen = good(middle);
+    if (seen.ok) [low, best] = [middle, seen];
+    else [high, bad] = [middle, seen];
   }
-  const above = good(low).efficiency - leastEfficiency;
-  const below = leastEfficiency - good(high).efficiency;
+  const above = (best ?? good(low)).efficiency - leastEfficiency;
+  const below = leastEfficiency - bad.efficiency;
   return low + Math.min(0.99, Math.max(0, above / (above + Math.max(below, 1e-9))));
 }
 

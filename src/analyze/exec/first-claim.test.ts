@@ -3,7 +3,7 @@ import { checkLab, readLabFile } from '../../lab-file.ts';
 import { simulateCell } from '../../simulate/cell.ts';
 import { analyzeMeasured } from '../analyze.ts';
 import { withFirstClaims } from './first-claim.ts';
-import type { MeasuredCell } from './measured.ts';
+import { type MeasuredCell, nothingObserved } from './measured.ts';
 
 const twoBatches = checkLab(readLabFile('two-batches'), 'two-batches');
 
@@ -25,17 +25,11 @@ function seenByRequests(workers: number, startUpSeconds = 5): MeasuredCell {
     completeness: cell.completeness,
     pointsPerRecord: 8,
     observed: {
-      usable: true,
+      ...nothingObserved,
       wholeSeconds: cell.seconds + 1,
       startUpSeconds,
       exitCode: 0,
       cpuSeconds: 1,
-      waits: { obeyed: 0, early: 0, meanEarlyMs: 0, unknown: 0 },
-      memory: { source: 'pss', peakProcesses: 1, samples: [] },
-      leftBehind: 0,
-      duplicatePoints: 0,
-      lostRecords: [],
-      log: '',
     },
   };
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { checkLab, readLabFile } from '../../lab-file.ts';
 import { simulateCell } from '../../simulate/cell.ts';
 import { analyzeMeasured } from '../analyze.ts';
-import { fitMemory, type MeasuredCell } from './measured.ts';
+import { fitMemory, type MeasuredCell, nothingObserved } from './measured.ts';
 
 const labOf = (name: string) => checkLab(readLabFile(name), name);
 const provenance = { kneepoint: 'test', node: 'test', labHash: 'test' };
@@ -23,16 +23,12 @@ const seenFromOutside = (lab: ReturnType<typeof labOf>, workers: number): Measur
     completeness: cell.completeness,
     pointsPerRecord: lab.workload.chunksPerRecord,
     observed: {
-      usable: true,
+      ...nothingObserved,
       wholeSeconds: cell.seconds + 2,
       startUpSeconds: 1,
       exitCode: 0,
       cpuSeconds: 1,
-      waits: { obeyed: 0, early: 0, meanEarlyMs: 0, unknown: 0 },
       memory: { source: 'pss', peakProcesses: workers + 1, samples: [] },
-      leftBehind: 0,
-      duplicatePoints: 0,
-      lostRecords: [],
       log: 'command.log',
     },
   };

@@ -33,6 +33,21 @@ export type MeasuredCell = {
   observed: Observed;
 };
 
+/** What is observed of a command before anything is. */
+export const nothingObserved: Observed = {
+  usable: true,
+  wholeSeconds: 0,
+  startUpSeconds: 0,
+  exitCode: null,
+  cpuSeconds: 0,
+  waits: { obeyed: 0, early: 0, meanEarlyMs: 0, unknown: 0 },
+  memory: { source: 'pss', peakProcesses: 0, samples: [] },
+  leftBehind: 0,
+  duplicatePoints: 0,
+  lostRecords: [],
+  log: '',
+};
+
 /** What one worker and the program around it hold, in MiB: a straight line through the cells' peaks. */
 export type MemoryFit = { perWorkerMb: number; baseMb: number };
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { checkLab } from '../../lab-file.ts';
 import { infeasibleCell } from '../../simulate/cell.ts';
-import type { MeasuredCell } from './measured.ts';
+import { type MeasuredCell, nothingObserved } from './measured.ts';
 import { roomProblem } from './room.ts';
 
 const lab = checkLab({ host: { memoryGb: 8 } }, 'test');
@@ -15,17 +15,10 @@ const held = (workers: number, peakMb: number): MeasuredCell => ({
   peakMb,
   pointsPerRecord: 8,
   observed: {
-    usable: true,
+    ...nothingObserved,
     wholeSeconds: 1,
-    startUpSeconds: 0,
     exitCode: 0,
     cpuSeconds: 1,
-    waits: { obeyed: 0, early: 0, meanEarlyMs: 0, unknown: 0 },
-    memory: { source: 'pss', peakProcesses: 1, samples: [] },
-    leftBehind: 0,
-    duplicatePoints: 0,
-    lostRecords: [],
-    log: '',
   },
 });
 

@@ -3,6 +3,7 @@ import type { Lab } from '../../model/lab.ts';
 import { embeddingPrice } from '../../model/prices.ts';
 import type { Origin } from '../../model/tiers.ts';
 import { createWorkload } from '../../model/workload.ts';
+import { grouped } from '../wording.ts';
 
 export type Cost = {
   usd: number;
@@ -79,10 +80,8 @@ export const usdText = (usd: number): string => {
   return `$${usd.toFixed(digits)}`;
 };
 
-// Not by locale: pure code has no Intl in every engine.
-const count = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 const plural = (value: number, noun: string): string =>
-  `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+  `${grouped(value)} ${noun}${value === 1 ? '' : 's'}`;
 
 /** A limit with a quarter to spare, for texts that are longer than the lab says; in whole cents. */
 const suggestedUsd = (usd: number): string =>
@@ -91,8 +90,15 @@ const suggestedUsd = (usd: number): string =>
 /** Addresses as they may be shown: without keys. */
 export type Hosts = { openai: string; qdrant: string };
 
-/** The estimate in plain lines for a terminal, none longer than it must be. `hosts` must hold no keys. */
-export function describeEstimate({ model, cells, total, price }: Estimate, hosts: Hosts): string[] {
+/**
+ * The estimate in plain lines for a terminal, none longer than it must be. `hosts` must hold no keys. Whoever
+ * has agreed already is not told how to.
+ */
+export function describeEstimate(
+  { model, cells, total, price }: Estimate,
+  hosts: Hosts,
+  hasAgreed = false,
+): string[] {
   const counts = cells.map(({ workers }) => workers).join(', ');
   const each = cells[0]!;
   const cost =
@@ -106,6 +112,10 @@ export function describeEstimate({ model, cells, total, price }: Estimate, hosts
     cost,
     'Retries are not included. All of it counts against the rate limits of your account, and so slows down whatever else uses it.',
     'The points go into your own collection, written by your own command: Kneepoint creates and deletes none. Give it one that you can throw away.',
-    `To go on, add --yes --max-cost ${limit}: at that many US dollars, further embeddings requests are refused.`,
+    ...(hasAgreed
+      ? []
+      : [
+          `To go on, add --yes --max-cost ${limit}: at that many US dollars, further embeddings requests are refused.`,
+        ]),
   ];
 }

@@ -179,35 +179,35 @@ function batchSteps(lab: Lab): Step[] {
   return [1, 2, 4].flatMap((times) => step(batchSize * times));
 }
 
+/** Twice and four times of what the host has; nobody here knows what it costs. */
+const hostSteps = (
+  { host }: Lab,
+  kind: 'memory' | 'cores',
+  field: 'memoryGb' | 'cores',
+  nameOf: (amount: number) => string,
+): Step[] =>
+  [2, 4].map((times) => ({
+    kind,
+    name: nameOf(host[field] * times),
+    change: (given) => ({ ...given, host: { ...given.host, [field]: host[field] * times } }),
+    price: { isKnown: false },
+    what: `${times} times the ${kind} of the host`,
+  }));
+
 /** Every single step from here, in the order of the ladder: each dimension from small to large. */
 export function stepsFor(lab: Lab): Step[] {
-  const { memoryGb, cores } = lab.host;
+  const { cores } = lab.host;
   const { poolSize } = lab.mysql;
-  const cpuSteps = [2, 4].map(
-    (times): Step => ({
-      kind: 'cores',
-      name: `${cores * times} cores`,
-      change: (given) => ({ ...given, host: { ...given.host, cores: cores * times } }),
-      price: { isKnown: false },
-      what: `${times} times the cores of the host`,
-    }),
-  );
   return [
     ...tiersAbove(lab)
       .filter((tier) => loweredBy(lab, tier).length === 0)
       .map((tier) => tierStep(lab, tier)),
     ...plansAbove(lab.qdrant.plan).map((plan) => planStep(lab, plan)),
-    ...[2, 4].map(
-      (times): Step => ({
-        kind: 'memory',
-        name: `${memoryGb * times} GiB`,
-        change: (given) => ({ ...given, host: { ...given.host, memoryGb: memoryGb * times } }),
-        price: { isKnown: false },
-        what: `${times} times the memory of the host`,
-      }),
-    ),
+    ...hostSteps(lab, 'memory', 'memoryGb', (memoryGb) => `${memoryGb} GiB`),
     // With a core for each worker nobody waits for one.
-    ...(cores < Math.max(...lab.workers) ? cpuSteps : []),
+    ...(cores < Math.max(...lab.workers)
+      ? hostSteps(lab, 'cores', 'cores', (count) => `${count} cores`)
+      : []),
     {
       kind: 'pool',
       name: `pool ${poolSize * 2}`,
